@@ -1,0 +1,161 @@
+# picoinit: build /init, pack it, boot it. `make help` lists what there is.
+
+# What can be set, here or on the command line: make run MEM=512
+KERNEL    ?=
+ROOTFS    ?= demo
+QEMU      ?= qemu-system-x86_64
+ACCEL     ?= auto
+MEM       ?= 256
+CPUS      ?= 1
+APPEND    ?=
+QEMU_EXTRA ?=
+TIMEOUT   ?= 120
+V         ?=
+NO_INSTALL ?=
+export NO_INSTALL
+
+ifneq ($(V),1)
+MAKEFLAGS += --no-print-directory
+.SILENT:
+endif
+.DEFAULT_GOAL := help
+
+TARGET := target/x86_64-unknown-linux-gnu/release
+INIT   ?= $(TARGET)/init
+BUILD  := build
+
+# A ROOTFS is a folder of initramfs/, or any other folder.
+TREE     = $(firstword $(wildcard initramfs/$(ROOTFS)/. $(ROOTFS)/.))
+ARCHIVE  = $(BUILD)/$(subst /,_,$(ROOTFS)).cpio
+STAGE    = $(BUILD)/$(subst /,_,$(ROOTFS)).tree
+LOG      = $(BUILD)/console.log
+VERDICT  = $(BUILD)/verdict
+
+# The machine. `-M pc` and nothing that it does not need: a serial port for
+# the console, a second one for the verdict. MACHINE is what all boots share.
+MACHINE = $(QEMU) -accel $$accel -M pc -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config -display none \
+	-kernel "$$kernel"
+# Both ports keep what was said in a file, too.
+SERIAL  = -serial chardev:console -serial file:$(VERDICT)
+CONSOLE = -chardev stdio,id=console,mux=$(1),signal=$(2),logfile=$(LOG)
+# panic=-1: restart at once after a panic; -no-reboot: and QEMU ends when the machine restarts.
+ONCE    = -no-reboot
+CMDLINE = console=ttyS0 panic=$(1) VERDICT=/dev/ttyS1 $(APPEND)
+
+## run       boot the kernel with /init and the demo, or with ROOTFS=
+run: archive
+	$(find-kernel); $(find-accel); \
+	lab/boot.sh verdict $(TIMEOUT) $(LOG) $(VERDICT) \
+	$(MACHINE) -initrd $(ARCHIVE) -append "$(call CMDLINE,-1)" \
+	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA)
+
+## shell     the same, with BusyBox and a shell on the console
+shell: ROOTFS := shell
+shell: check $(BUILD)/busybox/bin/busybox archive
+	$(find-kernel); $(find-accel); \
+	echo "$(HOW_TO_LEAVE)"; \
+	lab/boot.sh end 0 $(LOG) $(VERDICT) \
+	$(MACHINE) -initrd $(ARCHIVE) -append "$(call CMDLINE,0)" \
+	$(call CONSOLE,on,off) -mon chardev=console $(SERIAL) $(QEMU_EXTRA); status=$$?; \
+	echo "$(HOW_TO_LEAVE)"; exit $$status
+
+## panic     boot the kernel with nothing at all, and watch it panic
+panic: check tools
+	$(find-kernel); $(find-accel); \
+	lab/boot.sh panic $(TIMEOUT) $(LOG) $(VERDICT) \
+	$(MACHINE) -append "$(call CMDLINE,-1)" \
+	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA) || exit; \
+	echo; \
+	echo "picoinit: that is what a kernel does that finds no file system with a program to run as PID 1:"; \
+	echo "picoinit: it has nothing left to do, and gives up. Now give it one: make run"
+
+## build     only build /init
+build:
+	cargo build --release $(QUIET)
+
+## archive   only pack the initramfs: /init, and the files of ROOTFS
+archive: check tools build
+	test "$(notdir $(ROOTFS))" != shell || test -e $(BUILD)/busybox/bin/busybox || $(MAKE) $(BUILD)/busybox/bin/busybox
+	rm -rf $(STAGE) && mkdir -p $(STAGE)/bin && cp -a $(TREE) $(STAGE)
+	cp $(INIT) $(STAGE)/init
+	case "$(ROOTFS)" in \
+	demo) cp $(TARGET)/demo $(STAGE)/bin/ ;; \
+	shell) cp $(BUILD)/busybox/bin/busybox $(STAGE)/bin/ ;; \
+	esac
+	# The same bytes whoever packs it, where and when: names in order, one owner, one time.
+	chmod -R u=rwX,go=rX $(STAGE) && find $(STAGE) -exec touch -hd @0 {} +
+	cd $(STAGE) && find . -mindepth 1 -print0 | LC_ALL=C sort -z | \
+	cpio --null --create --format=newc --owner=0:0 --reproducible --quiet > ../../$(ARCHIVE).part
+	mv $(ARCHIVE).part $(ARCHIVE)
+
+## test      everything that is tested: functions, PID 1 of a namespace, boots
+test: test-tools build $(BUILD)/busybox/bin/busybox
+	$(find-kernel); $(find-accel); \
+	KERNEL="$$kernel" ACCEL=$$accel cargo test --no-fail-fast $(TESTFLAGS)
+
+## lint      formatting, and clippy with warnings as errors
+lint:
+	cargo fmt --check
+	cargo clippy --release --all-targets $(QUIET) -- -D warnings
+
+## clean     remove what was built and downloaded
+clean:
+	rm -rf $(BUILD)
+	cargo clean $(QUIET)
+
+## help      this list
+help:
+	echo "picoinit: the smallest complete PID 1 that a person can read in one sitting."
+	echo; echo "Targets:"
+	sed -n 's/^## /  make /p' Makefile
+	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
+	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
+
+VARIABLES := KERNEL ROOTFS QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT NO_INSTALL V
+about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
+about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
+about-QEMU       := the emulator
+about-ACCEL      := auto, kvm or tcg (emulation); auto tries whether KVM works
+about-MEM        := the machine's memory in MB
+about-CPUS       := how many processors it has
+about-APPEND     := words to add to the kernel's command line
+about-QEMU_EXTRA := arguments to add to QEMU's
+about-TIMEOUT    := seconds after which a boot counts as hung
+about-NO_INSTALL := 1: never install a package, only say which is missing
+about-V          := 1: show every command
+
+HOW_TO_LEAVE = picoinit: to leave QEMU at any time: hold Ctrl, press A, release both, press X.
+
+ifneq ($(V),1)
+QUIET := --quiet
+endif
+
+# A word for the shell, whatever is in it.
+quote = '$(subst ','\'',$(1))'
+
+number = $(shell printf '%s' $(call quote,$(1)) | grep -xE '[0-9]+')
+
+# Bad input is refused before anything is built.
+check:
+	test "$(call number,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
+	test "$(call number,$(CPUS))" || { echo "picoinit: CPUS=$(CPUS): it is a number of processors, such as 2" >&2; exit 1; }
+	test "$(call number,$(TIMEOUT))" || { echo "picoinit: TIMEOUT=$(TIMEOUT): it is a number of seconds, such as 120" >&2; exit 1; }
+	test "$(TREE)" || { echo "picoinit: ROOTFS=$(ROOTFS): there is no folder initramfs/$(ROOTFS) and no folder $(ROOTFS)" >&2; exit 1; }
+	test ! "$(KERNEL)" || lab/kernel.sh $(BUILD)/kernel "$(KERNEL)" >/dev/null
+	test "$(filter auto tcg,$(ACCEL))" || lab/accel.sh "$(ACCEL)" - - - >/dev/null
+	mkdir -p $(BUILD)
+
+tools: check
+	lab/tools.sh cargo cc cpio $(QEMU)
+
+test-tools: tools
+	lab/tools.sh mke2fs e2fsck strace unshare setpriv
+
+find-kernel = kernel=$$(lab/kernel.sh $(BUILD)/kernel "$(KERNEL)") || exit
+find-accel  = accel=$$(lab/accel.sh "$(ACCEL)" $(BUILD)/accel $(QEMU) "$$kernel") || exit
+
+$(BUILD)/busybox/bin/busybox:
+	lab/package.sh $(BUILD)/busybox busybox-static
+	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
+
+.PHONY: run shell panic build archive test lint clean help check tools test-tools

@@ -1,0 +1,36 @@
+//! How the freestanding programs of this package are linked.
+//!
+//! These arguments reach only the two programs with a `_start` of their own;
+//! tests and host tools are linked as usual.
+
+use std::{env, process::exit};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/link.ld");
+
+    // RUSTFLAGS in the environment replaces, not extends, what .cargo/config.toml says.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if !flags.contains("relocation-model=static") {
+        eprintln!(
+            "picoinit: the flags of .cargo/config.toml did not arrive (rustc got: {flags:?}). \
+             RUSTFLAGS or CARGO_ENCODED_RUSTFLAGS in the environment replaces them: \
+             unset it, and build inside this folder."
+        );
+        exit(1);
+    }
+
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    for argument in [
+        // No C library and no C start code: `_start` is ours.
+        "-nostartfiles",
+        "-nostdlib",
+        "-static",
+        // Loaded where it was linked, without a loader to relocate it.
+        "-no-pie",
+        // The layout of the file.
+        &format!("-Wl,-T,{root}/src/link.ld"),
+    ] {
+        println!("cargo::rustc-link-arg-bins={argument}");
+    }
+}

@@ -1,0 +1,53 @@
+#!/bin/sh
+# boot.sh EXPECT TIMEOUT LOG VERDICT QEMU... : runs QEMU, and judges the boot.
+#
+# EXPECT is what is to happen:
+#   verdict  the program says `status 0` into the file VERDICT, and the machine ends
+#   panic    the kernel panics
+#   end      the machine ends, or is ended by the person before it
+# TIMEOUT is in seconds; 0 is none. LOG is where QEMU leaves what the console said.
+set -u
+
+expect=$1 timeout=$2 log=$3 verdict=$4
+shift 4
+rm -f "$log" "$verdict"
+
+fail() {
+    echo "picoinit: $*" >&2
+    echo "picoinit: all that the console said is in $log" >&2
+    exit 1
+}
+
+terminal=
+[ -t 0 ] && terminal=$(stty -g)
+timeout --foreground --kill-after=5 "$timeout" "$@"
+status=$?
+[ "$terminal" ] && stty "$terminal"
+# The firmware switches the terminal's line wrap off.
+[ -t 1 ] && printf '\033[?7h'
+
+# The kernel panics in one printk, so nothing can come between these words.
+panicked=
+grep -aq 'Kernel panic - not syncing' "$log" 2>/dev/null && panicked=1
+
+case $status in
+124 | 137) fail "hung: the machine was still running after $timeout seconds (TIMEOUT=$timeout)" ;;
+0) ;;
+*) fail "QEMU ended with status $status" ;;
+esac
+case $expect in
+panic)
+    [ "$panicked" ] || fail "the kernel did not panic, as it should have" ;;
+verdict)
+    [ "$panicked" ] && fail "panicked: the kernel gave up; the reason stands after 'Kernel panic - not syncing'"
+    said=$(tr -d '\r' <"$verdict" 2>/dev/null)
+    case $said in
+    'status 0') ;;
+    status\ [0-9]*) fail "the program ended with $said" ;;
+    '') fail "lost: the machine ended, but the program never said how it did (it writes 'status N' to \$VERDICT)" ;;
+    *) fail "lost: the program's verdict is not one line 'status N': $said" ;;
+    esac ;;
+end)
+    [ "$panicked" ] && fail "panicked: the kernel gave up; the reason stands after 'Kernel panic - not syncing'" ;;
+esac
+exit 0

@@ -1,0 +1,64 @@
+#!/bin/sh
+# kernel.sh DIRECTORY [KERNEL] : prints the path of a kernel to boot. That is
+# KERNEL; or the newest in /boot that can be read; or the distribution's own,
+# downloaded to DIRECTORY without root.
+set -eu
+
+directory=$1
+kernel=${2:-}
+
+# A kernel for x86 says so at offset 514 (Documentation/arch/x86/boot.rst).
+is_kernel() {
+    [ "$(dd if="$1" bs=1 skip=514 count=4 2>/dev/null)" = HdrS ]
+}
+
+if [ "$kernel" ]; then
+    if ! [ -e "$kernel" ]; then
+        echo "picoinit: KERNEL=$kernel: there is no such file" >&2
+    elif ! [ -r "$kernel" ]; then
+        echo "picoinit: KERNEL=$kernel cannot be read by you. Try: sudo chmod a+r $kernel" >&2
+    elif [ -d "$kernel" ] || ! is_kernel "$kernel"; then
+        echo "picoinit: KERNEL=$kernel is not a Linux kernel for x86 (a bzImage, such as /boot/vmlinuz-*)" >&2
+    else
+        echo "$kernel"
+        exit 0
+    fi
+    exit 1
+fi
+
+unreadable=
+for candidate in $(ls /boot/vmlinuz-* 2>/dev/null | sort -rV); do
+    if ! [ -r "$candidate" ]; then
+        unreadable=$candidate
+    elif is_kernel "$candidate"; then
+        echo "$candidate"
+        exit 0
+    fi
+done
+
+for candidate in "$directory"/boot/vmlinuz-*; do
+    if [ -r "$candidate" ] && is_kernel "$candidate"; then
+        echo "$candidate"
+        exit 0
+    fi
+done
+
+if [ "$unreadable" ]; then
+    echo "picoinit: $unreadable is for root's eyes only; getting a copy that anyone may read" >&2
+else
+    echo "picoinit: there is no kernel in /boot; getting the distribution's" >&2
+fi
+# Debian's, then Ubuntu's; the small ones first.
+"$(dirname "$0")"/package.sh "$directory" \
+    linux-image-cloud-amd64 linux-image-amd64 linux-image-virtual linux-image-generic || {
+    echo "picoinit: no kernel to boot. Name one with: make run KERNEL=/path/to/vmlinuz" >&2
+    exit 1
+}
+for candidate in "$directory"/boot/vmlinuz-*; do
+    if is_kernel "$candidate"; then
+        echo "$candidate"
+        exit 0
+    fi
+done
+echo "picoinit: the kernel's package has no kernel in it: look into $directory" >&2
+exit 1

@@ -1,0 +1,45 @@
+#!/bin/sh
+# package.sh DIRECTORY PACKAGE... : unpacks the first of these Debian or Ubuntu
+# packages that there is into DIRECTORY, without root, and installs nothing.
+# If a package has no files of its own, the kernel image that it depends on is taken.
+set -eu
+
+directory=$1
+shift
+if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    echo "picoinit: this needs apt-get and dpkg-deb, to get one of the packages: $*" >&2
+    exit 1
+fi
+mkdir -p "$directory"
+directory=$(cd "$directory" && pwd)
+work=$directory.part
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+rm -rf "$work"
+mkdir -p "$work/lists/partial" "$work/unpacked"
+
+# First the machine's own list of packages. It may be missing, or so old that
+# the package is not there any more: then a list of our own, which needs no root.
+own_lists="-o Dir::State::Lists=$work/lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
+for lists in "" "$own_lists"; do
+    if [ "$lists" ]; then
+        echo "picoinit: getting the list of packages" >&2
+        apt-get -q $lists update >"$work/log" 2>&1 || true
+    fi
+    for package; do
+        real=$(apt-cache $lists depends "$package" 2>/dev/null |
+            sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+        real=${real:-$package}
+        apt-cache $lists show "$real" >/dev/null 2>&1 || continue
+        echo "picoinit: downloading the package $real" >&2
+        if (cd "$work" && apt-get -q -o APT::Sandbox::User="$(id -un)" $lists download "$real") >"$work/log" 2>&1; then
+            dpkg-deb -x "$work"/*.deb "$work/unpacked"
+            rm -rf "$directory"
+            mv "$work/unpacked" "$directory"
+            exit 0
+        fi
+    done
+done
+echo "picoinit: none of these packages could be downloaded: $*. apt-get said:" >&2
+tail -n 5 "$work/log" >&2
+exit 1

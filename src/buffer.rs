@@ -1,0 +1,41 @@
+//! Bytes in a row, on the stack.
+
+use crate::sys::Word;
+use core::mem::MaybeUninit;
+
+/// Up to `SIZE` bytes.
+pub struct Buffer<const SIZE: usize> {
+    bytes: [MaybeUninit<u8>; SIZE],
+    length: usize,
+}
+
+impl<const SIZE: usize> Buffer<SIZE> {
+    /// An empty one. Memory is used only as bytes come.
+    pub const fn empty() -> Self {
+        Self {
+            bytes: [MaybeUninit::uninit(); SIZE],
+            length: 0,
+        }
+    }
+
+    /// Adds a byte; what does not fit is dropped.
+    #[inline(never)]
+    pub fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            place.write(byte);
+            self.length += 1;
+        }
+    }
+
+    /// As a C string.
+    pub fn as_word(&mut self) -> Word {
+        self.push(0);
+        Word(self.bytes.as_ptr().cast())
+    }
+
+    /// The bytes so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: `push` wrote the first `length` bytes, and never more than there are.
+        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.length) }
+    }
+}

@@ -1,0 +1,90 @@
+//! Duty: mount the file systems that programs take for granted.
+//!
+//! The kernel gives PID 1 an almost empty root. /proc and /sys are how
+//! programs ask the kernel things, /dev is how they reach devices.
+
+use crate::buffer::Buffer;
+use crate::say;
+use crate::sys::{self, Word};
+use core::ffi::CStr;
+use core::num::NonZero;
+use linux_raw_sys::general::{MS_NODEV, MS_NOEXEC, MS_NOSUID, O_RDONLY};
+use rustix::fs::{AtFlags, CWD, Mode, StatxAttributes, StatxFlags, mkdir, statx};
+
+/// Mounts everything, in this order: /dev/pts lies in /dev.
+pub fn mount_all() {
+    mount(c"proc", c"/proc", MS_NODEV, c"");
+    mount(c"sysfs", c"/sys", MS_NODEV, c"");
+    mount(c"devtmpfs", c"/dev", 0, c"");
+    mount(c"devpts", c"/dev/pts", 0, c"");
+    // Unless it is told otherwise, a tmpfs is open to everyone.
+    mount(c"tmpfs", c"/run", MS_NODEV, c"mode=755");
+}
+
+/// Mounts one file system, unless something is mounted there already.
+/// Nothing on these is ever to be executed.
+fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: &'static CStr) {
+    // It may be there; and if it cannot be made, mount(2) will say so.
+    let _ = mkdir(target, Mode::from_raw_mode(0o755));
+    if is_mount_point(target) {
+        return;
+    }
+    let flags = flags | MS_NOSUID | MS_NOEXEC;
+    let target = Word(target.as_ptr());
+    let returned = sys::mount(Word(kind.as_ptr()), target, flags, Word(data.as_ptr()));
+    if returned < 0 {
+        say::cannot(c"cannot mount ", target, returned);
+    }
+}
+
+/// Whether something is mounted on `path`: statx(2), since Linux 5.8. An older
+/// kernel never says so, and answers EBUSY to most mounts that are there already.
+fn is_mount_point(path: &CStr) -> bool {
+    statx(CWD, path, AtFlags::empty(), StatxFlags::empty())
+        .is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Unmounts everything, so that nothing written is lost.
+pub fn unmount_all() {
+    // The list begins with what was mounted first, and that cannot go before
+    // what is mounted inside it: so go through it again as long as that helps.
+    while unmount_once() {}
+}
+
+/// Goes through the list of mounts once, and returns whether something was unmounted.
+fn unmount_once() -> bool {
+    let list = sys::open(Word(c"/proc/mounts".as_ptr()), O_RDONLY);
+    let mut progress = false;
+    loop {
+        let mut target = Buffer::empty();
+        if next_target(|| sys::read_byte(list), &mut target).is_none() {
+            sys::close(list);
+            return progress;
+        }
+        progress |= sys::unmount(target.as_word()) == 0;
+    }
+}
+
+/// Takes a line from /proc/mounts, `device target type options 0 0`, and adds
+/// its target to `target`; a space in it is written `\040` there (proc_mounts(5)).
+/// Returns `None` at the end of the list.
+pub fn next_target(
+    mut next: impl FnMut() -> Option<NonZero<u8>>,
+    target: &mut Buffer<4096>,
+) -> Option<()> {
+    while next()?.get() != b' ' {}
+    loop {
+        let mut byte = next()?.get();
+        if byte == b' ' {
+            break;
+        }
+        if byte == b'\\' {
+            for _ in 0..3 {
+                byte = byte << 3 | next()?.get() & 7;
+            }
+        }
+        target.push(byte);
+    }
+    while next()?.get() != b'\n' {}
+    Some(())
+}

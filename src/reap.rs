@@ -1,0 +1,74 @@
+//! Duty: reap.
+//!
+//! When a process ends, the kernel keeps its exit status until the parent asks
+//! for it: until then the process is a zombie, and holds its PID. When a
+//! parent ends, PID 1 becomes the parent of its children, the orphans
+//! (`find_new_reaper` in kernel/exit.c). If PID 1 did not ask, zombies would
+//! pile up until no PID is left.
+
+use crate::say::Line;
+use crate::shared::Shared;
+use crate::{signals, sys, teardown};
+use core::sync::atomic::Ordering::Relaxed;
+use linux_raw_sys::errno::ECHILD;
+use linux_raw_sys::general::LINUX_REBOOT_CMD_POWER_OFF;
+
+/// Reaps children as they end, for ever. One wait4(2) for each: it sleeps, it
+/// tells who ended, and signals interrupt it.
+pub fn reap_forever(shared: &Shared) -> ! {
+    loop {
+        let (pid, status) = sys::wait();
+        if pid > 0 {
+            report(pid, status);
+            if pid == shared.program.load(Relaxed) {
+                shared.program.store(0, Relaxed);
+                shared.status.store(status, Relaxed);
+                teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
+            }
+        } else if pid == -(ECHILD as i32) && teardown::is_under_way(shared) {
+            // Whoever is there is the child of somebody, so nobody is left.
+            teardown::finish(shared);
+        } else {
+            signals::sleep_until_child_ends();
+        }
+    }
+}
+
+/// Prints `init: pid 57 exited with status 3` or `init: pid 57 killed by signal 9`.
+fn report(pid: i32, status: i32) {
+    let (verb, number) = match End::from_status(status) {
+        End::Exited(status) => (c" exited with status ", status),
+        End::Killed(signal) => (c" killed by signal ", signal),
+    };
+    let mut line = Line::empty();
+    line.begin(c"pid ");
+    line.number(pid);
+    line.end(verb, number);
+}
+
+/// How a process ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// It called _exit(2) with this status, 0 to 255.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(i32),
+}
+
+impl End {
+    /// Decodes what wait4(2) says of a child that ended.
+    pub fn from_status(status: i32) -> End {
+        match status & 0x7f {
+            0 => End::Exited(status >> 8 & 0xff),
+            signal => End::Killed(signal),
+        }
+    }
+
+    /// The end as one number, as shells have it.
+    pub fn as_exit_status(&self) -> i32 {
+        match self {
+            End::Exited(status) => *status,
+            End::Killed(signal) => 128 + *signal,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Duty: answer signals.
+//!
+//! The kernel protects PID 1: a signal that it has no handler for does
+//! nothing to it, not even SIGKILL (`SIGNAL_UNKILLABLE`, pid_namespaces(7)).
+//! So whatever is to stop the machine has to be handled here.
+//!
+//! | signal | what it asks for |
+//! |---|---|
+//! | SIGUSR1 | halt |
+//! | SIGUSR2 | power off |
+//! | SIGTERM, and SIGINT from Ctrl-Alt-Del | restart |
+//! | any other | to be passed on to the program |
+
+use crate::arch;
+use crate::shared::Shared;
+use crate::sys;
+use crate::teardown;
+use core::sync::atomic::Ordering::Relaxed;
+use linux_raw_sys::general::{
+    _NSIG, LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_POWER_OFF, LINUX_REBOOT_CMD_RESTART, SA_RESTART,
+    SIGALRM, SIGCHLD, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, kernel_sigset_t,
+};
+
+const NONE: kernel_sigset_t = kernel_sigset_t { sig: [0] };
+const ALL: kernel_sigset_t = kernel_sigset_t { sig: [!0] };
+const CHILD: kernel_sigset_t = kernel_sigset_t {
+    sig: [1 << (SIGCHLD - 1)],
+};
+
+/// Blocks every signal: those that come stay pending, none is lost.
+pub fn block_all() {
+    sys::block_signals(ALL);
+}
+
+/// Blocks none.
+pub fn unblock_all() {
+    sys::block_signals(NONE);
+}
+
+/// Gives every signal its default disposition: whoever started this PID 1 may
+/// have ignored some, and ignoring SIGCHLD would mean that children reap themselves.
+pub fn reset_all() {
+    set_all(None);
+}
+
+/// From now on, signals are answered, those first that came in the meantime.
+pub fn listen() {
+    set_all(Some(on_signal));
+    // A handler for SIGCHLD would only double the work of wait4(2). Blocked,
+    // the signal stays pending, for `sleep_until_child_ends`.
+    sys::block_signals(CHILD);
+}
+
+/// Sleeps until a child has ended or a signal has been answered.
+pub fn sleep_until_child_ends() {
+    sys::wait_for_signal(CHILD);
+}
+
+fn set_all(handler: Option<unsafe extern "C" fn(i32)>) {
+    // With all signals blocked while it runs, the handler is never interrupted by itself.
+    let action = arch::sigaction(handler, SA_RESTART, ALL);
+    for signal in 1.._NSIG + 1 {
+        // SAFETY: the handler shares nothing but atomics with what it interrupts.
+        // SIGKILL and SIGSTOP cannot be set, which is as it should be.
+        unsafe { sys::sigaction(signal, &action) };
+    }
+}
+
+/// Runs when a signal arrives, between any two instructions of the rest.
+///
+/// It never has to wake the reaping loop. All that it does, signalling
+/// processes, has them end, and that wakes wait4(2); so no request can come
+/// at the wrong moment, and be overlooked.
+unsafe extern "C" fn on_signal(signal: i32) {
+    let shared = Shared::from_stack();
+    match signal as u32 {
+        SIGUSR1 => teardown::begin(shared, LINUX_REBOOT_CMD_HALT),
+        SIGUSR2 => teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF),
+        SIGTERM | SIGINT => teardown::begin(shared, LINUX_REBOOT_CMD_RESTART),
+        SIGALRM if teardown::is_under_way(shared) => teardown::time_is_up(shared),
+        other => {
+            let program = shared.program.load(Relaxed);
+            if program > 0 {
+                let _ = sys::kill(program, other);
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The system calls that rustix does not offer in public (those that a C
+//! library keeps to itself, because it would break if a program used them
+//! behind its back: there is none here to break), or offers only with more
+//! around them than PID 1 can use.
+//!
+//! They return what the kernel returns: a negative number is an errno, negated.
+
+use crate::arch::{syscall3, syscall5};
+use core::ffi::c_char;
+use core::num::NonZero;
+use linux_raw_sys::general::*;
+
+/// A C string by the address of its first byte, as the kernel passes them; or
+/// NULL, which ends an array of them.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Word(pub *const c_char);
+
+impl Word {
+    /// The bytes, without the 0 at the end.
+    pub fn bytes(self) -> impl Iterator<Item = u8> {
+        let mut next = self.0;
+        core::iter::from_fn(move || {
+            // SAFETY: a C string goes on until a 0, which this never passes.
+            let byte = unsafe { *next } as u8;
+            next = next.wrapping_add(1);
+            (byte != 0).then_some(byte)
+        })
+    }
+}
+
+/// fork(2). Returns the child's PID to the parent, and 0 to the child; or
+/// -EAGAIN at a limit on processes, -ENOMEM.
+pub fn fork() -> i32 {
+    // SAFETY: nothing is shared with the child, and there is one thread only.
+    unsafe { syscall5(__NR_clone, SIGCHLD as usize, 0, 0, 0, 0) as i32 }
+}
+
+/// execve(2). Returns only if it failed: -ENOENT, -EACCES, -ENOEXEC, ...
+///
+/// # Safety
+///
+/// `argv` and `envp` are arrays of C strings that end with NULL.
+pub unsafe fn execve(path: Word, argv: *const Word, envp: *const Word) -> i32 {
+    // SAFETY: the caller's, for the arrays; a Word is a C string.
+    unsafe { syscall3(__NR_execve, path.0 as usize, argv as usize, envp as usize) as i32 }
+}
+
+/// _exit(2).
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the only thread of this process.
+        unsafe { syscall3(__NR_exit, status as usize, 0, 0) };
+    }
+}
+
+/// wait4(2) for any child, until there is one to reap. Returns its PID, or
+/// -ECHILD if there is no child at all; and its status word.
+pub fn wait() -> (i32, i32) {
+    let mut status = 0i32;
+    // SAFETY: `status` is an int to write to; no resource usage is asked for.
+    let pid = unsafe {
+        syscall5(
+            __NR_wait4,
+            -1isize as usize,
+            &raw mut status as usize,
+            0,
+            0,
+            0,
+        )
+    };
+    (pid as i32, status)
+}
+
+/// Reaps until `child` ends; returns its status word, or `None` if there is no
+/// child to wait for.
+pub fn wait_for(child: i32) -> Option<i32> {
+    loop {
+        let (pid, status) = wait();
+        if pid == child {
+            return Some(status);
+        }
+        if pid < 0 {
+            return None;
+        }
+    }
+}
+
+/// kill(2); a `pid` of -1 is everyone but PID 1 itself. Returns 0, or -ESRCH
+/// if there is nobody.
+pub fn kill(pid: i32, signal: u32) -> i32 {
+    // SAFETY: no memory is involved.
+    unsafe { syscall3(__NR_kill, pid as usize, signal as usize, 0) as i32 }
+}
+
+/// rt_sigprocmask(2): makes `set` the set of blocked signals. It cannot fail.
+#[inline(never)]
+pub fn block_signals(set: kernel_sigset_t) {
+    let size = size_of::<kernel_sigset_t>();
+    // SAFETY: reads a set of the size given.
+    unsafe {
+        syscall5(
+            __NR_rt_sigprocmask,
+            SIG_SETMASK as usize,
+            &raw const set as usize,
+            0,
+            size,
+            0,
+        )
+    };
+}
+
+/// rt_sigaction(2). It fails for SIGKILL and SIGSTOP, and for them only.
+///
+/// # Safety
+///
+/// The handler in `action` may run from now on, between any two instructions.
+pub unsafe fn sigaction(signal: u32, action: &kernel_sigaction) {
+    let size = size_of::<kernel_sigset_t>();
+    // SAFETY: reads a struct of the kernel's layout; the caller's, for the handler.
+    unsafe {
+        syscall5(
+            __NR_rt_sigaction,
+            signal as usize,
+            &raw const *action as usize,
+            0,
+            size,
+            0,
+        )
+    };
+}
+
+/// rt_sigtimedwait(2) without a time limit: sleeps until one of `set`, which
+/// is blocked, is pending, and takes it; or until a handler has run.
+pub fn wait_for_signal(set: kernel_sigset_t) {
+    let size = size_of::<kernel_sigset_t>();
+    // SAFETY: reads a set of the size given; no details are asked for.
+    unsafe { syscall5(__NR_rt_sigtimedwait, &raw const set as usize, 0, 0, size, 0) };
+}
+
+/// setitimer(2): sends SIGALRM to this process once, in `seconds`.
+pub fn alarm(seconds: i64) {
+    // struct itimerval: the interval, then the time until the first.
+    let timer: [i64; 4] = [0, 0, seconds, 0];
+    // SAFETY: reads a struct itimerval.
+    unsafe {
+        syscall3(
+            __NR_setitimer,
+            ITIMER_REAL as usize,
+            &raw const timer as usize,
+            0,
+        )
+    };
+}
+
+/// reboot(2). Returns 0; or -EPERM if this process may not, or -EINVAL in a
+/// PID namespace, if `command` is for a whole machine.
+#[inline(never)]
+pub fn reboot(command: u32) -> i32 {
+    let (magic1, magic2) = (LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2);
+    // SAFETY: no memory is involved.
+    unsafe {
+        syscall3(
+            __NR_reboot,
+            magic1 as usize,
+            magic2 as usize,
+            command as usize,
+        ) as i32
+    }
+}
+
+/// open(2), never as controlling terminal. Returns the lowest descriptor that
+/// is free, or -ENOENT, -ENODEV, ...
+pub fn open(path: Word, flags: u32) -> i32 {
+    let flags = (flags | O_NOCTTY) as usize;
+    // SAFETY: a Word is a C string.
+    unsafe { syscall3(__NR_openat, AT_FDCWD as usize, path.0 as usize, flags) as i32 }
+}
+
+/// read(2) of one byte of text; `None` at the end, or if it fails.
+pub fn read_byte(descriptor: i32) -> Option<NonZero<u8>> {
+    let mut byte = 0u8;
+    // SAFETY: writes at most one byte.
+    unsafe { syscall3(__NR_read, descriptor as usize, &raw mut byte as usize, 1) };
+    NonZero::new(byte)
+}
+
+/// close(2).
+pub fn close(descriptor: i32) {
+    // SAFETY: no memory is involved.
+    unsafe { syscall3(__NR_close, descriptor as usize, 0, 0) };
+}
+
+/// pipe(2). Returns the end to read from and the end to write to; both are -1
+/// if there is no pipe.
+pub fn pipe() -> (i32, i32) {
+    let mut ends = [-1i32; 2];
+    // SAFETY: writes two ints.
+    unsafe { syscall3(__NR_pipe2, &raw mut ends as usize, 0, 0) };
+    (ends[0], ends[1])
+}
+
+/// mount(2). The source is a mere name for these file systems: `kind` again.
+/// Returns 0; or -ENOENT, -ENODEV if the kernel has no such file system, ...
+pub fn mount(kind: Word, target: Word, flags: u32, data: Word) -> i32 {
+    let (kind, target, data) = (kind.0 as usize, target.0 as usize, data.0 as usize);
+    // SAFETY: a Word is a C string.
+    unsafe { syscall5(__NR_mount, kind, target, kind, flags as usize, data) as i32 }
+}
+
+/// umount2(2). Returns 0, or -EBUSY if it is in use.
+pub fn unmount(path: Word) -> i32 {
+    // SAFETY: a Word is a C string.
+    unsafe { syscall3(__NR_umount2, path.0 as usize, UMOUNT_NOFOLLOW as usize, 0) as i32 }
+}

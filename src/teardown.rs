@@ -1,0 +1,93 @@
+//! Duty: end every process, then the machine.
+
+use crate::reap::End;
+use crate::shared::Shared;
+use crate::{mounts, signals, sys};
+use core::sync::atomic::Ordering::Relaxed;
+use linux_raw_sys::general::{LINUX_REBOOT_CMD_CAD_OFF, SIGCONT, SIGKILL, SIGTERM};
+
+/// How long processes may take to end, in seconds, once they were told to; and
+/// again once they were killed, so that one that hangs in the kernel does not
+/// hold up the rest for ever.
+const GRACE: i64 = 5;
+
+/// Everyone but PID 1, to kill(2).
+const EVERYONE: i32 = -1;
+
+/// Makes Ctrl-Alt-Del a signal, SIGINT, instead of an instant reset (reboot(2)).
+/// Returns whether the kernel obeyed; it does so only if the machine is ours.
+pub fn catch_ctrl_alt_del() -> bool {
+    sys::reboot(LINUX_REBOOT_CMD_CAD_OFF) == 0
+}
+
+/// Whether a teardown has begun.
+pub fn is_under_way(shared: &Shared) -> bool {
+    shared.stopping.load(Relaxed) != 0
+}
+
+/// Tells everyone to end. The reaping loop goes on, and calls [`finish`] once
+/// nobody is left. `command` is what reboot(2) is to do then; the first call decides.
+pub fn begin(shared: &Shared, command: u32) {
+    if !is_under_way(shared) {
+        shared.stopping.store(command, Relaxed);
+        sys::kill(EVERYONE, SIGTERM);
+        // A stopped process has to be woken to see that it is to end.
+        press(SIGCONT);
+    }
+}
+
+/// Called when the time of the teardown runs out: first everyone is killed,
+/// then left behind.
+pub fn time_is_up(shared: &Shared) {
+    if shared.killed.load(Relaxed) {
+        return finish(shared);
+    }
+    shared.killed.store(true, Relaxed);
+    press(SIGKILL);
+}
+
+/// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
+fn press(signal: u32) {
+    sys::kill(EVERYONE, signal);
+    sys::alarm(GRACE);
+}
+
+/// Ends the machine. If it goes on all the same, so does PID 1, and may be
+/// told to stop once more.
+pub fn finish(shared: &Shared) {
+    // A timer that is still running must not end the child that calls reboot(2).
+    signals::block_all();
+
+    // Only the PID 1 of the whole machine may do this. A container's may not,
+    // and what is mounted there belongs to whoever made the container.
+    if catch_ctrl_alt_del() {
+        rustix::fs::sync();
+        mounts::unmount_all();
+    }
+
+    if reboot_is_refused(shared.stopping.load(Relaxed)) {
+        let end = End::from_status(shared.status.load(Relaxed));
+        sys::exit(end.as_exit_status());
+    }
+
+    shared.stopping.store(0, Relaxed);
+    shared.killed.store(false, Relaxed);
+    signals::listen();
+}
+
+/// Calls reboot(2) in a child process. Where the machine cannot be switched
+/// off, the call ends its caller (kernel/reboot.c), and the kernel panics when
+/// PID 1 ends (`do_exit` in kernel/exit.c).
+fn reboot_is_refused(command: u32) -> bool {
+    let child = sys::fork();
+    if child > 0
+        && let Some(status) = sys::wait_for(child)
+    {
+        return status != 0;
+    }
+    let is_refused = sys::reboot(command) < 0;
+    if child == 0 {
+        sys::exit(is_refused.into());
+    }
+    is_refused
+}
