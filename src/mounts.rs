@@ -8,7 +8,8 @@ use crate::say;
 use crate::sys::{self, Word};
 use core::ffi::CStr;
 use core::num::NonZero;
-use linux_raw_sys::general::{MS_NODEV, MS_NOEXEC, MS_NOSUID, O_RDONLY};
+use core::ptr::null;
+use linux_raw_sys::general::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, O_RDONLY};
 use rustix::fs::{AtFlags, CWD, Mode, StatxAttributes, StatxFlags, mkdir, statx};
 
 /// Mounts everything, in this order: /dev/pts lies in /dev.
@@ -44,24 +45,27 @@ fn is_mount_point(path: &CStr) -> bool {
         .is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Unmounts everything, so that nothing written is lost.
-pub fn unmount_all() {
-    // The list begins with what was mounted first, and that cannot go before
-    // what is mounted inside it: so go through it again as long as that helps.
-    while unmount_once() {}
-}
+/// How deep mounts may be nested in each other to be unmounted at the end.
+const DEPTH: usize = 16;
 
-/// Goes through the list of mounts once, and returns whether something was unmounted.
-fn unmount_once() -> bool {
-    let list = sys::open(Word(c"/proc/mounts".as_ptr()), O_RDONLY);
-    let mut progress = false;
-    loop {
-        let mut target = Buffer::empty();
-        if next_target(|| sys::read_byte(list), &mut target).is_none() {
-            sys::close(list);
-            return progress;
+/// Unmounts everything, so that nothing written is lost. What cannot be
+/// unmounted is made read-only, which serves as well; so is the root.
+pub fn unmount_all() {
+    // The list begins with what was mounted first, but that cannot go before
+    // what is mounted inside it; so each time, the innermost go.
+    for _ in 0..DEPTH {
+        let list = sys::open(Word(c"/proc/mounts".as_ptr()), O_RDONLY);
+        loop {
+            let mut target = Buffer::empty();
+            if next_target(|| sys::read_byte(list), &mut target).is_none() {
+                break;
+            }
+            let target = target.as_word();
+            if sys::unmount(target) < 0 {
+                sys::mount(target, target, MS_REMOUNT | MS_RDONLY, Word(null()));
+            }
         }
-        progress |= sys::unmount(target.as_word()) == 0;
+        sys::close(list);
     }
 }
 

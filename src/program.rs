@@ -3,7 +3,7 @@
 use crate::shared::Shared;
 use crate::sys::Word;
 use crate::{say, signals, sys, teardown};
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char};
 use core::ptr::null;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::errno::ENOENT;
@@ -29,34 +29,47 @@ pub unsafe fn start(shared: &Shared, stack: *const usize) {
     let default = [Word(DEFAULT.as_ptr()), Word(null())];
     // SAFETY: the caller's.
     let (argv, envp) = unsafe {
-        let (argc, words) = (*stack, stack.add(1).cast::<Word>());
-        let argv = find_program(core::slice::from_raw_parts(words, argc));
-        (argv.unwrap_or(&default[0]), words.add(argc + 1))
+        let argv = stack.add(1).cast::<Word>();
+        (find_program(argv, default.as_ptr()), argv.add(*stack + 1))
     };
 
     let child = sys::fork();
     if child == 0 {
         become_program(argv, envp);
     }
-    if child < 0 {
-        say::cannot(c"cannot run ", *argv, child);
-        shared.status.store(NOT_EXECUTABLE << 8, Relaxed);
-        return teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
-    }
     shared.program.store(child, Relaxed);
+    if child < 0 {
+        // SAFETY: at least one word, then NULL.
+        say::cannot(c"cannot run ", unsafe { *argv }, child);
+        shared.status.store(NOT_EXECUTABLE << 8, Relaxed);
+        teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
+    }
 }
 
 /// Finds the program among the words that PID 1 was started with: the first
-/// that begins with `/`, PID 1 itself apart.
+/// that begins with `/`, apart from PID 1's own name, and all that follow it.
+/// If there is none, it is `default`.
 ///
 /// The kernel passes what it did not understand of its command line, such as
 /// `splash`, and then what follows `--` there (`unknown_bootoption` and
 /// `set_init_arg` in init/main.c).
-pub fn find_program(words: &[Word]) -> Option<&Word> {
-    words
-        .iter()
-        .skip(1)
-        .find(|word| word.bytes().next() == Some(b'/'))
+///
+/// # Safety
+///
+/// `argv` is at least one word, then NULL.
+pub unsafe fn find_program(mut argv: *const Word, default: *const Word) -> *const Word {
+    loop {
+        // SAFETY: NULL is still to come, and a word has a first byte.
+        unsafe {
+            argv = argv.add(1);
+            if (*argv).0.is_null() {
+                return default;
+            }
+            if *(*argv).0 == b'/' as c_char {
+                return argv;
+            }
+        }
+    }
 }
 
 /// Turns this process, a child of PID 1, into the program.

@@ -36,39 +36,21 @@ pub fn reap_forever(shared: &Shared) -> ! {
 
 /// Prints `init: pid 57 exited with status 3` or `init: pid 57 killed by signal 9`.
 fn report(pid: i32, status: i32) {
-    let (verb, number) = match End::from_status(status) {
-        End::Exited(status) => (c" exited with status ", status),
-        End::Killed(signal) => (c" killed by signal ", signal),
-    };
     let mut line = Line::empty();
     line.begin(c"pid ");
     line.number(pid);
-    line.end(verb, number);
+    match signal_of(status) {
+        0 => line.end(c" exited with status ", exit_status_of(status)),
+        signal => line.end(c" killed by signal ", signal),
+    }
 }
 
-/// How a process ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum End {
-    /// It called _exit(2) with this status, 0 to 255.
-    Exited(i32),
-    /// This signal killed it.
-    Killed(i32),
+/// The signal that killed a process; 0 if none did. `status` is what wait4(2) says.
+pub fn signal_of(status: i32) -> i32 {
+    status & 0x7f
 }
 
-impl End {
-    /// Decodes what wait4(2) says of a child that ended.
-    pub fn from_status(status: i32) -> End {
-        match status & 0x7f {
-            0 => End::Exited(status >> 8 & 0xff),
-            signal => End::Killed(signal),
-        }
-    }
-
-    /// The end as one number, as shells have it.
-    pub fn as_exit_status(&self) -> i32 {
-        match self {
-            End::Exited(status) => *status,
-            End::Killed(signal) => 128 + *signal,
-        }
-    }
+/// The status that a process exited with, if it did: 0 to 255.
+pub fn exit_status_of(status: i32) -> i32 {
+    status >> 8 & 0xff
 }

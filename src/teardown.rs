@@ -1,6 +1,6 @@
 //! Duty: end every process, then the machine.
 
-use crate::reap::End;
+use crate::reap::{exit_status_of, signal_of};
 use crate::shared::Shared;
 use crate::{mounts, signals, sys};
 use core::sync::atomic::Ordering::Relaxed;
@@ -65,9 +65,13 @@ pub fn finish(shared: &Shared) {
         mounts::unmount_all();
     }
 
+    let status = shared.status.load(Relaxed);
     if reboot_is_refused(shared.stopping.load(Relaxed)) {
-        let end = End::from_status(shared.status.load(Relaxed));
-        sys::exit(end.as_exit_status());
+        // As shells have it: 128 and the signal.
+        sys::exit(match signal_of(status) {
+            0 => exit_status_of(status),
+            signal => 128 + signal,
+        });
     }
 
     shared.stopping.store(0, Relaxed);
