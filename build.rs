@@ -28,6 +28,8 @@ fn main() {
         "-static",
         // Loaded where it was linked, without a loader to relocate it.
         "-no-pie",
+        // Strings that end alike are stored once: "/proc" has "proc" in it.
+        "-Wl,-O2",
         // The layout of the file.
         &format!("-Wl,-T,{root}/src/link.ld"),
     ] {

@@ -42,7 +42,7 @@ verdict)
     [ "$panicked" ] && fail "panicked: the kernel gave up; the reason stands after 'Kernel panic - not syncing'"
     said=$(tr -d '\r' <"$verdict" 2>/dev/null)
     case $said in
-    'status 0') ;;
+    'status 0') echo 'picoinit: the program ended with status 0, and the machine is off' ;;
     status\ [0-9]*) fail "the program ended with $said" ;;
     '') fail "lost: the machine ended, but the program never said how it did (it writes 'status N' to \$VERDICT)" ;;
     *) fail "lost: the program's verdict is not one line 'status N': $said" ;;

@@ -22,7 +22,7 @@ mod x86_64 {
     /// `extern "C" fn(*const usize, &'static Shared) -> !`: with the address of
     /// what the kernel left on the stack (argc, argv, NULL, envp, NULL, auxv),
     /// and with [`Shared`](crate::shared::Shared), all zero, which it puts below
-    /// that, at the next multiple of [`STACK_WINDOW`](crate::shared::STACK_WINDOW).
+    /// that, and below it the mark by which the signal handler finds it.
     #[macro_export]
     macro_rules! start {
         ($main:path) => {
@@ -31,12 +31,13 @@ mod x86_64 {
                 ".globl _start",
                 "_start:",
                 "mov rdi, rsp",
-                "and rsp, -{window}",
                 "push 0",
                 "push 0",
                 "mov rsi, rsp",
-                "call {main}", // by call, not jmp: so the stack is aligned as the ABI says
-                window = const $crate::shared::STACK_WINDOW,
+                "push rsi",
+                "not qword ptr [rsp]",
+                "push 0", // with this, the stack is aligned as the ABI wants it
+                "call {main}", // at a call
                 main = sym $main,
             );
 

@@ -12,10 +12,7 @@ pub struct Buffer<const SIZE: usize> {
 impl<const SIZE: usize> Buffer<SIZE> {
     /// An empty one. Memory is used only as bytes come.
     pub const fn empty() -> Self {
-        Self {
-            bytes: [MaybeUninit::uninit(); SIZE],
-            length: 0,
-        }
+        Self { bytes: [MaybeUninit::uninit(); SIZE], length: 0 }
     }
 
     /// Adds a byte; what does not fit is dropped.

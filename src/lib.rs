@@ -8,28 +8,23 @@
 
 /// Defines what a panic does: in a release build there is none.
 ///
-/// The handler calls a function that does not exist. If any panic can be
-/// reached, the linker finds the call and refuses to make the program; if it
-/// does not refuse, that is the proof that PID 1 cannot panic.
+/// The handler calls a function that does not exist. If any panic could be
+/// reached, the linker would find the call, and refuse to make the program; as
+/// it does not refuse, PID 1 cannot panic. A development build may, and then
+/// sleeps: the kernel would panic with it if it ended.
 #[macro_export]
 macro_rules! panic_handler {
     () => {
         #[panic_handler]
         fn panic(_: &core::panic::PanicInfo) -> ! {
-            #[cfg(not(debug_assertions))]
-            {
-                unsafe extern "C" {
-                    fn picoinit_a_panic_can_be_reached() -> !;
-                }
-                // SAFETY: never linked, so never called.
-                unsafe { picoinit_a_panic_can_be_reached() }
+            unsafe extern "C" {
+                fn picoinit_a_panic_can_be_reached() -> !;
             }
-            #[cfg(debug_assertions)]
-            {
-                loop {
-                    $crate::signals::sleep_until_child_ends();
-                }
+            while cfg!(debug_assertions) {
+                $crate::signals::sleep_until_child_ends();
             }
+            // SAFETY: never linked, so never called.
+            unsafe { picoinit_a_panic_can_be_reached() }
         }
     };
 }

@@ -41,7 +41,7 @@ pub unsafe fn start(shared: &Shared, stack: *const usize) {
     if child < 0 {
         // SAFETY: at least one word, then NULL.
         say::cannot(c"cannot run ", unsafe { *argv }, child);
-        shared.status.store(NOT_EXECUTABLE << 8, Relaxed);
+        shared.exit_status.store(NOT_EXECUTABLE, Relaxed);
         teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
     }
 }
@@ -84,9 +84,5 @@ fn become_program(argv: *const Word, envp: *const Word) -> ! {
     // SAFETY: both arrays end with NULL, as the kernel and `start` made them.
     let (path, error) = unsafe { (*argv, sys::execve(*argv, argv, envp)) };
     say::cannot(c"cannot run ", path, error);
-    sys::exit(if error == -(ENOENT as i32) {
-        NOT_FOUND
-    } else {
-        NOT_EXECUTABLE
-    })
+    sys::exit(if error == -(ENOENT as i32) { NOT_FOUND } else { NOT_EXECUTABLE })
 }

@@ -22,7 +22,7 @@ pub fn reap_forever(shared: &Shared) -> ! {
             report(pid, status);
             if pid == shared.program.load(Relaxed) {
                 shared.program.store(0, Relaxed);
-                shared.status.store(status, Relaxed);
+                shared.exit_status.store(exit_status(status), Relaxed);
                 teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
             }
         } else if pid == -(ECHILD as i32) && teardown::is_under_way(shared) {
@@ -39,18 +39,22 @@ fn report(pid: i32, status: i32) {
     let mut line = Line::empty();
     line.begin(c"pid ");
     line.number(pid);
-    match signal_of(status) {
-        0 => line.end(c" exited with status ", exit_status_of(status)),
+    match signal(status) {
+        0 => line.end(c" exited with status ", exit_status(status)),
         signal => line.end(c" killed by signal ", signal),
     }
 }
 
-/// The signal that killed a process; 0 if none did. `status` is what wait4(2) says.
-pub fn signal_of(status: i32) -> i32 {
+/// The signal that killed a process; 0 if it exited. `status` is what wait4(2) says.
+pub fn signal(status: i32) -> i32 {
     status & 0x7f
 }
 
-/// The status that a process exited with, if it did: 0 to 255.
-pub fn exit_status_of(status: i32) -> i32 {
-    status >> 8 & 0xff
+/// The status that a process exited with; or, as shells have it, 128 and the
+/// signal that killed it.
+pub fn exit_status(status: i32) -> i32 {
+    match signal(status) {
+        0 => status >> 8 & 0xff,
+        signal => 128 + signal,
+    }
 }

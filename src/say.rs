@@ -32,11 +32,7 @@ impl Line {
     /// escape sequence is shown as `?`, and so is all that is not ASCII.
     pub fn name(&mut self, name: Word) {
         for byte in name.bytes().take(NAME_LIMIT) {
-            self.0.push(if matches!(byte, b' '..=b'~') {
-                byte
-            } else {
-                b'?'
-            });
+            self.0.push(if matches!(byte, b' '..=b'~') { byte } else { b'?' });
         }
     }
 
@@ -48,12 +44,17 @@ impl Line {
         self.0.push(b'0' + (number % 10) as u8);
     }
 
+    /// The line so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// Ends the line with `text` and a number, and prints it.
     pub fn end(&mut self, text: &'static CStr, number: i32) {
         self.text(text);
         self.number(number);
         self.0.push(b'\n');
-        print(self.0.as_bytes());
+        print(self.as_bytes());
     }
 }
 

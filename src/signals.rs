@@ -23,9 +23,7 @@ use linux_raw_sys::general::{
 
 const NONE: kernel_sigset_t = kernel_sigset_t { sig: [0] };
 const ALL: kernel_sigset_t = kernel_sigset_t { sig: [!0] };
-const CHILD: kernel_sigset_t = kernel_sigset_t {
-    sig: [1 << (SIGCHLD - 1)],
-};
+const CHILD: kernel_sigset_t = kernel_sigset_t { sig: [1 << (SIGCHLD - 1)] };
 
 /// Blocks every signal: those that come stay pending, none is lost.
 pub fn block_all() {

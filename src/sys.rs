@@ -59,31 +59,8 @@ pub fn exit(status: i32) -> ! {
 pub fn wait() -> (i32, i32) {
     let mut status = 0i32;
     // SAFETY: `status` is an int to write to; no resource usage is asked for.
-    let pid = unsafe {
-        syscall5(
-            __NR_wait4,
-            -1isize as usize,
-            &raw mut status as usize,
-            0,
-            0,
-            0,
-        )
-    };
+    let pid = unsafe { syscall5(__NR_wait4, -1isize as usize, &raw mut status as usize, 0, 0, 0) };
     (pid as i32, status)
-}
-
-/// Reaps until `child` ends; returns its status word, or `None` if there is no
-/// child to wait for.
-pub fn wait_for(child: i32) -> Option<i32> {
-    loop {
-        let (pid, status) = wait();
-        if pid == child {
-            return Some(status);
-        }
-        if pid < 0 {
-            return None;
-        }
-    }
 }
 
 /// kill(2); a `pid` of -1 is everyone but PID 1 itself. Returns 0, or -ESRCH
@@ -99,14 +76,7 @@ pub fn block_signals(set: kernel_sigset_t) {
     let size = size_of::<kernel_sigset_t>();
     // SAFETY: reads a set of the size given.
     unsafe {
-        syscall5(
-            __NR_rt_sigprocmask,
-            SIG_SETMASK as usize,
-            &raw const set as usize,
-            0,
-            size,
-            0,
-        )
+        syscall5(__NR_rt_sigprocmask, SIG_SETMASK as usize, &raw const set as usize, 0, size, 0)
     };
 }
 
@@ -119,14 +89,7 @@ pub unsafe fn sigaction(signal: u32, action: &kernel_sigaction) {
     let size = size_of::<kernel_sigset_t>();
     // SAFETY: reads a struct of the kernel's layout; the caller's, for the handler.
     unsafe {
-        syscall5(
-            __NR_rt_sigaction,
-            signal as usize,
-            &raw const *action as usize,
-            0,
-            size,
-            0,
-        )
+        syscall5(__NR_rt_sigaction, signal as usize, &raw const *action as usize, 0, size, 0)
     };
 }
 
@@ -143,14 +106,7 @@ pub fn alarm(seconds: i64) {
     // struct itimerval: the interval, then the time until the first.
     let timer: [i64; 4] = [0, 0, seconds, 0];
     // SAFETY: reads a struct itimerval.
-    unsafe {
-        syscall3(
-            __NR_setitimer,
-            ITIMER_REAL as usize,
-            &raw const timer as usize,
-            0,
-        )
-    };
+    unsafe { syscall3(__NR_setitimer, ITIMER_REAL as usize, &raw const timer as usize, 0) };
 }
 
 /// reboot(2). Returns 0; or -EPERM if this process may not, or -EINVAL in a
@@ -159,14 +115,7 @@ pub fn alarm(seconds: i64) {
 pub fn reboot(command: u32) -> i32 {
     let (magic1, magic2) = (LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2);
     // SAFETY: no memory is involved.
-    unsafe {
-        syscall3(
-            __NR_reboot,
-            magic1 as usize,
-            magic2 as usize,
-            command as usize,
-        ) as i32
-    }
+    unsafe { syscall3(__NR_reboot, magic1 as usize, magic2 as usize, command as usize) as i32 }
 }
 
 /// open(2), never as controlling terminal. Returns the lowest descriptor that
@@ -189,15 +138,6 @@ pub fn read_byte(descriptor: i32) -> Option<NonZero<u8>> {
 pub fn close(descriptor: i32) {
     // SAFETY: no memory is involved.
     unsafe { syscall3(__NR_close, descriptor as usize, 0, 0) };
-}
-
-/// pipe(2). Returns the end to read from and the end to write to; both are -1
-/// if there is no pipe.
-pub fn pipe() -> (i32, i32) {
-    let mut ends = [-1i32; 2];
-    // SAFETY: writes two ints.
-    unsafe { syscall3(__NR_pipe2, &raw mut ends as usize, 0, 0) };
-    (ends[0], ends[1])
 }
 
 /// mount(2). The source is a mere name for these file systems: `kind` again.

@@ -1,6 +1,5 @@
 //! Duty: end every process, then the machine.
 
-use crate::reap::{exit_status_of, signal_of};
 use crate::shared::Shared;
 use crate::{mounts, signals, sys};
 use core::sync::atomic::Ordering::Relaxed;
@@ -55,8 +54,8 @@ fn press(signal: u32) {
 /// Ends the machine. If it goes on all the same, so does PID 1, and may be
 /// told to stop once more.
 pub fn finish(shared: &Shared) {
-    // A timer that is still running must not end the child that calls reboot(2).
     signals::block_all();
+    sys::alarm(0);
 
     // Only the PID 1 of the whole machine may do this. A container's may not,
     // and what is mounted there belongs to whoever made the container.
@@ -65,13 +64,8 @@ pub fn finish(shared: &Shared) {
         mounts::unmount_all();
     }
 
-    let status = shared.status.load(Relaxed);
     if reboot_is_refused(shared.stopping.load(Relaxed)) {
-        // As shells have it: 128 and the signal.
-        sys::exit(match signal_of(status) {
-            0 => exit_status_of(status),
-            signal => 128 + signal,
-        });
+        sys::exit(shared.exit_status.load(Relaxed));
     }
 
     shared.stopping.store(0, Relaxed);
@@ -79,15 +73,19 @@ pub fn finish(shared: &Shared) {
     signals::listen();
 }
 
-/// Calls reboot(2) in a child process. Where the machine cannot be switched
-/// off, the call ends its caller (kernel/reboot.c), and the kernel panics when
-/// PID 1 ends (`do_exit` in kernel/exit.c).
+/// Calls reboot(2) in a child process, if there can be one. Where the machine
+/// cannot be switched off, the call ends its caller (kernel/reboot.c), and the
+/// kernel panics when PID 1 ends (`do_exit` in kernel/exit.c).
 fn reboot_is_refused(command: u32) -> bool {
     let child = sys::fork();
-    if child > 0
-        && let Some(status) = sys::wait_for(child)
-    {
-        return status != 0;
+    if child > 0 {
+        let mut ended = sys::wait();
+        while ended.0 > 0 && ended.0 != child {
+            ended = sys::wait();
+        }
+        if ended.0 == child {
+            return ended.1 != 0;
+        }
     }
     let is_refused = sys::reboot(command) < 0;
     if child == 0 {

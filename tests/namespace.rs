@@ -12,28 +12,15 @@ use std::process::Command;
 /// and demands that `check` tells them apart.
 fn compare(make: impl Fn(fn(&[&str]) -> Namespace) -> Namespace, check: impl Fn(&Outcome) -> bool) {
     let outcome = make(Namespace::new).run();
-    assert!(
-        check(&outcome),
-        "report: {:#?}\nconsole:\n{}",
-        outcome.report,
-        outcome.console
-    );
+    assert!(check(&outcome), "report: {:#?}\nconsole:\n{}", outcome.report, outcome.console);
     let twin = make(Namespace::naive).run();
-    assert!(
-        !check(&twin),
-        "the check cannot fail: {:#?}\nconsole:\n{}",
-        twin.report,
-        twin.console
-    );
+    assert!(!check(&twin), "the check cannot fail: {:#?}\nconsole:\n{}", twin.report, twin.console);
 }
 
 /// Whether the console has every line that the guest announced, once.
 fn all_announced(outcome: &Outcome) -> bool {
-    let announced: Vec<&String> = outcome
-        .report
-        .iter()
-        .filter(|line| line.starts_with("init: "))
-        .collect();
+    let announced: Vec<&String> =
+        outcome.report.iter().filter(|line| line.starts_with("init: ")).collect();
     let said = |line: &str| outcome.console.lines().filter(|said| *said == line).count();
     !announced.is_empty() && announced.iter().all(|line| said(line) == 1)
 }
@@ -42,17 +29,10 @@ fn all_announced(outcome: &Outcome) -> bool {
 fn refuses_to_run_as_another_pid() {
     let outcome = Command::new(common::init()).output().expect("run init");
     assert_eq!(outcome.status.code(), Some(1));
-    assert_eq!(
-        String::from_utf8_lossy(&outcome.stderr),
-        "init: must run as PID 1\n"
-    );
+    assert_eq!(String::from_utf8_lossy(&outcome.stderr), "init: must run as PID 1\n");
     assert_eq!(outcome.stdout, b"");
     // As PID 1, it does not say so.
-    assert!(
-        !Namespace::new(&["/guest", "exit", "0"])
-            .run()
-            .said("init: must run as PID 1")
-    );
+    assert!(!Namespace::new(&["/guest", "exit", "0"]).run().said("init: must run as PID 1"));
 }
 
 #[test]
@@ -89,30 +69,12 @@ fn leaves_alone_what_is_mounted_already() {
     let outcome = Namespace::new(&["/guest", "look"]).prepare(prepare).run();
     assert_eq!(mounts(&outcome, "/run"), 1);
     assert_eq!(mounts(&outcome, "/proc"), 1);
-    assert!(
-        outcome
-            .report
-            .iter()
-            .any(|line| line.starts_with("mount mine /run tmpfs"))
-    );
-    assert!(
-        !outcome.console.contains("cannot mount /dev:"),
-        "{}",
-        outcome.console
-    );
+    assert!(outcome.report.iter().any(|line| line.starts_with("mount mine /run tmpfs")));
+    assert!(!outcome.console.contains("cannot mount /dev:"), "{}", outcome.console);
     // Where nothing is mounted, it tries; a user namespace is refused a devtmpfs.
     let outcome = Namespace::new(&["/guest", "look"]).run();
-    assert!(
-        outcome.said("init: cannot mount /dev: errno 1"),
-        "{}",
-        outcome.console
-    );
-    assert!(
-        outcome
-            .report
-            .iter()
-            .any(|line| line.starts_with("mount tmpfs /run tmpfs"))
-    );
+    assert!(outcome.said("init: cannot mount /dev: errno 1"), "{}", outcome.console);
+    assert!(outcome.report.iter().any(|line| line.starts_with("mount tmpfs /run tmpfs")));
     assert_eq!(outcome.code(), Some(0), "the boot goes on");
 }
 
@@ -138,36 +100,20 @@ fn opens_missing_descriptors() {
     };
     let all_closed = "exec 0<&- 1>&- 2>&-";
     // No console: the place is taken, so that nothing else gets it.
-    assert_eq!(
-        look(all_closed),
-        ["/dev/null", "/dev/null", "/dev/null", "closed"]
-    );
+    assert_eq!(look(all_closed), ["/dev/null", "/dev/null", "/dev/null", "closed"]);
     // A console.
     let console = format!("echo > /dev/console; {all_closed}");
-    assert_eq!(
-        look(&console),
-        ["/dev/console", "/dev/console", "/dev/console", "closed"]
-    );
+    assert_eq!(look(&console), ["/dev/console", "/dev/console", "/dev/console", "closed"]);
     // What is open is left alone.
     let [first, second, third, fourth] = look("echo > /dev/console; exec 0<&- 2>&-");
-    assert_eq!(
-        [first, third, fourth],
-        ["/dev/console", "/dev/console", "closed"]
-    );
+    assert_eq!([first, third, fourth], ["/dev/console", "/dev/console", "closed"]);
     assert!(second.ends_with("/console") && second != "/dev/console");
     // No console and no /dev/null is no reason to die.
     let nothing = format!("mount -t tmpfs empty /dev; {all_closed}");
     assert_eq!(look(&nothing), ["closed", "closed", "closed", "closed"]);
     // Under an init that opens nothing, they are closed.
-    let shell = [
-        "/bin/sh",
-        "-c",
-        "mkdir /proc; mount -t proc proc /proc; \"$@\"; exit",
-        "sh",
-    ];
-    let outcome = Namespace::with_init(&shell, LOOK_AT_DESCRIPTORS)
-        .prepare(all_closed)
-        .run();
+    let shell = ["/bin/sh", "-c", "mkdir /proc; mount -t proc proc /proc; \"$@\"; exit", "sh"];
+    let outcome = Namespace::with_init(&shell, LOOK_AT_DESCRIPTORS).prepare(all_closed).run();
     assert_eq!(outcome.fact("descriptor 0"), "closed");
 }
 
@@ -212,35 +158,22 @@ fn ctrl_c_on_the_console_reaches_the_program() {
     read_until("waiting for Ctrl-C", &mut terminal);
     terminal.write_all(b"\x03").expect("type Ctrl-C");
     let status = child.wait().expect("wait");
-    assert_eq!(
-        status.code(),
-        Some(128 + 2),
-        "PID 1 passes on that SIGINT killed the program"
-    );
+    assert_eq!(status.code(), Some(128 + 2), "PID 1 passes on that SIGINT killed the program");
 }
 
 #[test]
 fn finds_the_program_among_the_words() {
     let arguments = |init: &[&str], words: &[&str]| {
-        Namespace::with_init(init, words)
-            .run()
-            .fact("arguments")
-            .to_string()
+        Namespace::with_init(init, words).run().fact("arguments").to_string()
     };
     assert_eq!(
-        arguments(
-            &["/init"],
-            &["splash", "foo.bar", "/guest", "look", "/a", "b c", ""]
-        ),
+        arguments(&["/init"], &["splash", "foo.bar", "/guest", "look", "/a", "b c", ""]),
         "/guest|look|/a|b c|"
     );
     assert_eq!(arguments(&["/init"], &["/guest", "look"]), "/guest|look");
     // A path as the name of PID 1 itself is not the program.
     assert_eq!(
-        arguments(
-            &["/bin/sh", "-c", "exec /init \"$@\"", "/x"],
-            &["/guest", "look"]
-        ),
+        arguments(&["/bin/sh", "-c", "exec /init \"$@\"", "/x"], &["/guest", "look"]),
         "/guest|look"
     );
 }
@@ -248,17 +181,11 @@ fn finds_the_program_among_the_words() {
 #[test]
 fn runs_etc_rc_if_no_program_is_named() {
     let rc = |script: &str| format!("printf '#!/bin/sh\n{script}\n' > /etc/rc; chmod 755 /etc/rc");
-    let outcome = Namespace::new(&["quiet"])
-        .prepare(&rc("echo \"rc $#\"; exit 9"))
-        .run();
+    let outcome = Namespace::new(&["quiet"]).prepare(&rc("echo \"rc $#\"; exit 9")).run();
     assert!(outcome.said("rc 0"), "{}", outcome.console);
     assert_eq!(outcome.code(), Some(9));
     let outcome = Namespace::new(&["quiet"]).run();
-    assert!(
-        outcome.said("init: cannot run /etc/rc: errno 2"),
-        "{}",
-        outcome.console
-    );
+    assert!(outcome.said("init: cannot run /etc/rc: errno 2"), "{}", outcome.console);
 }
 
 #[test]
@@ -275,9 +202,7 @@ fn hands_the_environment_on_and_nothing_blocked_or_ignored() {
     );
     let outcome = Namespace::new(&["/guest", "look"]).prepare(prepare).run();
     assert!(
-        outcome
-            .report
-            .contains(&"environment COLOUR=light blue".into()),
+        outcome.report.contains(&"environment COLOUR=light blue".into()),
         "{:#?}",
         outcome.report
     );
@@ -288,25 +213,13 @@ fn hands_the_environment_on_and_nothing_blocked_or_ignored() {
 fn says_why_a_program_cannot_be_executed() {
     let run = |program: &str, prepare: &str| Namespace::new(&[program]).prepare(prepare).run();
     let outcome = run("/missing", "");
-    assert!(
-        outcome.said("init: cannot run /missing: errno 2"),
-        "{}",
-        outcome.console
-    );
+    assert!(outcome.said("init: cannot run /missing: errno 2"), "{}", outcome.console);
     assert_eq!(outcome.code(), Some(127));
     let outcome = run("/etc/data", "echo text > /etc/data");
-    assert!(
-        outcome.said("init: cannot run /etc/data: errno 13"),
-        "{}",
-        outcome.console
-    );
+    assert!(outcome.said("init: cannot run /etc/data: errno 13"), "{}", outcome.console);
     assert_eq!(outcome.code(), Some(126));
     let outcome = run("/etc/data", "echo text > /etc/data; chmod 755 /etc/data");
-    assert!(
-        outcome.said("init: cannot run /etc/data: errno 8"),
-        "{}",
-        outcome.console
-    );
+    assert!(outcome.said("init: cannot run /etc/data: errno 8"), "{}", outcome.console);
     assert_eq!(outcome.code(), Some(126));
     // What can be executed ends with a status of its own.
     let outcome = Namespace::new(&["/guest", "exit", "7"]).run();
@@ -317,18 +230,10 @@ fn says_why_a_program_cannot_be_executed() {
 #[test]
 fn prints_names_from_outside_harmlessly() {
     let outcome = Namespace::new(&["/\u{1b}[2J\nü\u{7f}x"]).run();
-    assert!(
-        outcome.said("init: cannot run /?[2J????x: errno 2"),
-        "{}",
-        outcome.console
-    );
+    assert!(outcome.said("init: cannot run /?[2J????x: errno 2"), "{}", outcome.console);
     let long = format!("/{}", "y".repeat(5000));
     let outcome = Namespace::new(&[&long]).run();
-    let line = outcome
-        .console
-        .lines()
-        .find(|line| line.contains("cannot run"))
-        .expect("a line");
+    let line = outcome.console.lines().find(|line| line.contains("cannot run")).expect("a line");
     assert!(
         line.starts_with("init: cannot run /yyyy") && line.ends_with("yyyy: errno 36"),
         "{line}"
@@ -349,10 +254,7 @@ fn exits_with_the_programs_status_where_reboot_is_refused() {
 
 #[test]
 fn reaps_orphans_one_at_a_time() {
-    compare(
-        |with| with(&["/guest", "orphans", "20"]),
-        |outcome| outcome.fact("zombies") == "0",
-    );
+    compare(|with| with(&["/guest", "orphans", "20"]), |outcome| outcome.fact("zombies") == "0");
 }
 
 #[test]
@@ -361,11 +263,7 @@ fn reaps_20000_orphans_at_once() {
     assert_eq!(outcome.fact("at once"), "20000");
     assert_eq!(outcome.fact("zombies"), "0");
     assert!(
-        outcome
-            .console
-            .lines()
-            .filter(|line| line.ends_with("exited with status 0"))
-            .count()
+        outcome.console.lines().filter(|line| line.ends_with("exited with status 0")).count()
             >= 20000
     );
     let twin = Namespace::naive(&["/guest", "burst", "50"]).run();
@@ -399,10 +297,7 @@ fn loses_no_child_in_a_storm_of_signals() {
 /// Whether every signal that was sent to PID 1 came back to the program.
 fn all_passed_on(outcome: &Outcome) -> bool {
     let passed = |line: &&str| line.split_once(" got ").map(|(sent, got)| sent == got);
-    let sent = outcome
-        .report
-        .iter()
-        .filter_map(|line| line.strip_prefix("sent "));
+    let sent = outcome.report.iter().filter_map(|line| line.strip_prefix("sent "));
     let results: Vec<Option<bool>> = sent.map(|line| passed(&line)).collect();
     !results.is_empty() && results.iter().all(|result| *result == Some(true))
 }
@@ -412,10 +307,7 @@ fn passes_other_signals_on() {
     // Not those that stop the machine (2, 10, 12, 15), nor those that PID 1
     // cannot have (9, 19) or does not pass on (17, SIGCHLD).
     let signals = "1 3 4 5 6 7 8 11 13 14 16 18 20 21 22 23 24 25 26 27 28 29 30 31 34 50 64";
-    let arguments: Vec<&str> = "/guest signal-init"
-        .split(' ')
-        .chain(signals.split(' '))
-        .collect();
+    let arguments: Vec<&str> = "/guest signal-init".split(' ').chain(signals.split(' ')).collect();
     let outcome = Namespace::new(&arguments).run();
     assert!(all_passed_on(&outcome), "{:#?}", outcome.report);
     // One is enough to see that others do not do it.
@@ -429,23 +321,12 @@ fn stops_when_it_is_told_to() {
     // power off, 1 for a restart (reboot(2)).
     for (signal, end) in [("USR1", 2), ("USR2", 2), ("TERM", 1), ("INT", 1)] {
         let script = format!("kill -{signal} 1; exec /guest sleep");
-        let outcome = Namespace::new(&["/bin/sh", "-c", &script])
-            .may_reboot()
-            .run();
+        let outcome = Namespace::new(&["/bin/sh", "-c", &script]).may_reboot().run();
         assert_eq!(outcome.signal(), Some(end), "{signal}: {}", outcome.console);
-        assert!(
-            outcome.console.contains(" killed by signal 15"),
-            "{signal}: {}",
-            outcome.console
-        );
+        assert!(outcome.console.contains(" killed by signal 15"), "{signal}: {}", outcome.console);
         // Where it may not, it exits with the program's status.
         let outcome = Namespace::new(&["/bin/sh", "-c", &script]).run();
-        assert_eq!(
-            outcome.code(),
-            Some(128 + 15),
-            "{signal}: {}",
-            outcome.console
-        );
+        assert_eq!(outcome.code(), Some(128 + 15), "{signal}: {}", outcome.console);
     }
     // An init without handlers does not even notice.
     let outcome = Namespace::naive(&["/bin/sh", "-c", "kill -USR2 1; kill -TERM 1; exit 5"])
@@ -458,34 +339,23 @@ fn stops_when_it_is_told_to() {
 fn powers_off_when_the_program_ends() {
     let outcome = Namespace::new(&["/guest", "exit", "3"]).may_reboot().run();
     assert_eq!(outcome.signal(), Some(2));
-    let outcome = Namespace::naive(&["/guest", "exit", "3"])
-        .may_reboot()
-        .run();
+    let outcome = Namespace::naive(&["/guest", "exit", "3"]).may_reboot().run();
     assert_eq!(outcome.signal(), None);
 }
 
 #[test]
 fn asks_for_what_it_was_told() {
-    for (signal, command) in [
-        ("USR1", "HALT"),
-        ("USR2", "POWER_OFF"),
-        ("TERM", "RESTART"),
-        ("INT", "RESTART"),
-    ] {
+    for (signal, command) in
+        [("USR1", "HALT"), ("USR2", "POWER_OFF"), ("TERM", "RESTART"), ("INT", "RESTART")]
+    {
         let script = format!("kill -{signal} 1; exec /guest sleep");
-        let outcome = Namespace::new(&["/bin/sh", "-c", &script])
-            .trace("reboot")
-            .run();
+        let outcome = Namespace::new(&["/bin/sh", "-c", &script]).trace("reboot").run();
         let trace =
             std::fs::read_to_string(outcome.out.path().join("trace")).expect("read the trace");
-        let calls: Vec<&str> = trace
-            .lines()
-            .filter(|line| line.contains("LINUX_REBOOT_CMD"))
-            .collect();
+        let calls: Vec<&str> =
+            trace.lines().filter(|line| line.contains("LINUX_REBOOT_CMD")).collect();
         assert!(
-            calls
-                .last()
-                .is_some_and(|call| call.contains(&format!("CMD_{command})"))),
+            calls.last().is_some_and(|call| call.contains(&format!("CMD_{command})"))),
             "{signal}: {trace}"
         );
         // PID 1 itself asks for Ctrl-Alt-Del only: the rest would end it on some machines.
@@ -520,21 +390,14 @@ fn goes_on_when_the_machine_does() {
     let (out, root) = (common::TempDir::new(), common::TempDir::new());
     let init = ["/guest", "without-reboot", "/init"];
     let namespace = Namespace::with_init(&init, &["/guest", "exit", "4"]).trace("reboot");
-    let mut child = namespace
-        .command(root.path(), out.path())
-        .spawn()
-        .expect("spawn");
+    let mut child = namespace.command(root.path(), out.path()).spawn().expect("spawn");
     let pid1 = common::pid1_of(child.id());
     let trace = || std::fs::read_to_string(out.path().join("trace")).unwrap_or_default();
     let asked = |command: &str| trace().matches(&format!("CMD_{command}) ")).count();
-    let idle = || common::children_of(pid1) == 0 && common::state_of(pid1) == Some('S');
-    common::wait_until("it switches the machine off", || {
-        asked("POWER_OFF") == 1 && idle()
-    });
+    let idle = || common::sleeps_in(pid1) == Some(libc::SYS_rt_sigtimedwait);
+    common::wait_until("it switches the machine off", || asked("POWER_OFF") == 1 && idle());
     common::signal(pid1, libc::SIGTERM);
-    common::wait_until("it restarts the machine", || {
-        asked("RESTART") == 1 && idle()
-    });
+    common::wait_until("it restarts the machine", || asked("RESTART") == 1 && idle());
     common::signal(pid1, libc::SIGKILL);
     let _ = child.wait();
 }

@@ -5,7 +5,8 @@
 #![no_main]
 
 use core::ffi::CStr;
-use linux_raw_sys::general::{O_RDONLY, O_WRONLY, SIGTERM, kernel_sigset_t};
+use linux_raw_sys::general::{__NR_pipe2, O_RDONLY, O_WRONLY, SIGTERM, kernel_sigset_t};
+use picoinit::arch::syscall3;
 use picoinit::buffer::Buffer;
 use picoinit::mounts::next_target;
 use picoinit::shared::Shared;
@@ -18,13 +19,9 @@ use rustix::thread::sched_yield;
 picoinit::start!(main);
 
 extern "C" fn main(stack: *const usize, _: &'static Shared) -> ! {
-    tell("I am the program: my PID is ", |line| {
-        line.pid(Some(getpid()))
-    });
+    tell("I am the program: my PID is ", |line| line.pid(Some(getpid())));
     tell("started by PID ", |line| line.pid(getppid()));
-    tell("/proc says that this is Linux ", |line| {
-        line.file(c"/proc/sys/kernel/osrelease")
-    });
+    tell("/proc says that this is Linux ", |line| line.file(c"/proc/sys/kernel/osrelease"));
     tell("/sys says that these CPUs are online: ", |line| {
         line.file(c"/sys/devices/system/cpu/online")
     });
@@ -39,7 +36,7 @@ extern "C" fn main(stack: *const usize, _: &'static Shared) -> ! {
 
 /// Starts a process whose parent ends before it does.
 fn leave_orphan() {
-    let (reader, writer) = sys::pipe();
+    let (reader, writer) = pipe();
     if sys::fork() == 0 {
         let parent = Some(getpid());
         let child = sys::fork();
@@ -50,9 +47,7 @@ fn leave_orphan() {
         while getppid() == parent {
             sched_yield();
         }
-        tell("the orphan: my parent is now PID ", |line| {
-            line.pid(getppid())
-        });
+        tell("the orphan: my parent is now PID ", |line| line.pid(getppid()));
         sys::exit(7);
     }
     sys::wait();
@@ -64,26 +59,28 @@ fn leave_orphan() {
 
 /// Starts a process that ends when it is told to, and not before.
 fn leave_server() {
-    let (reader, writer) = sys::pipe();
+    let (reader, writer) = pipe();
     if sys::fork() == 0 {
         let _ = setsid();
         signals::block_all();
-        tell("a server, which stays: PID ", |line| {
-            line.pid(Some(getpid()))
-        });
+        tell("a server, which stays: PID ", |line| line.pid(Some(getpid())));
         sys::close(writer);
-        sys::wait_for_signal(kernel_sigset_t {
-            sig: [1 << (SIGTERM - 1)],
-        });
-        tell(
-            "the server: SIGTERM came, so I save my work and end",
-            |_| {},
-        );
+        sys::wait_for_signal(kernel_sigset_t { sig: [1 << (SIGTERM - 1)] });
+        tell("the server: SIGTERM came, so I save my work and end", |_| {});
         sys::exit(0);
     }
     sys::close(writer);
     while sys::read_byte(reader).is_some() {}
     sys::close(reader);
+}
+
+/// pipe(2). Returns the end to read from and the end to write to; both are -1
+/// if there is no pipe.
+fn pipe() -> (i32, i32) {
+    let mut ends = [-1i32; 2];
+    // SAFETY: writes two ints.
+    unsafe { syscall3(__NR_pipe2, &raw mut ends as usize, 0, 0) };
+    (ends[0], ends[1])
 }
 
 /// Writes `status 0` to the file that the environment names in VERDICT, for

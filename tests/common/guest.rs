@@ -41,19 +41,14 @@ fn main() {
 }
 
 fn number<T: std::str::FromStr>(word: &str) -> T {
-    word.parse()
-        .unwrap_or_else(|_| panic!("{word} is not a number"))
+    word.parse().unwrap_or_else(|_| panic!("{word} is not a number"))
 }
 
 /// Adds a line to the report.
 fn report(line: &str) {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open("/out/report")
-        .expect("open /out/report");
-    file.write_all(format!("{line}\n").as_bytes())
-        .expect("write /out/report");
+    let mut file =
+        OpenOptions::new().append(true).create(true).open("/out/report").expect("open /out/report");
+    file.write_all(format!("{line}\n").as_bytes()).expect("write /out/report");
 }
 
 /// Runs `child` in a child process, which ends with the status that it returns.
@@ -119,10 +114,7 @@ fn report_zombies() {
 /// An init that does none of the duties: it runs the program, and waits for it
 /// alone. The negative twin of every test.
 fn naive(program: &[&str]) -> ! {
-    let mut child = Command::new(program[0])
-        .args(&program[1..])
-        .spawn()
-        .expect("spawn");
+    let mut child = Command::new(program[0]).args(&program[1..]).spawn().expect("spawn");
     exit(child.wait().expect("wait").code().unwrap_or(1))
 }
 
@@ -160,18 +152,12 @@ fn look(arguments: &[String]) {
             file.map_or("closed".into(), |file| file.display().to_string())
         ));
     }
-    for line in fs::read_to_string("/proc/self/status")
-        .expect("read status")
-        .lines()
-    {
+    for line in fs::read_to_string("/proc/self/status").expect("read status").lines() {
         if line.starts_with("Sig") {
             report(&line.replace(":\t", " "));
         }
     }
-    for line in fs::read_to_string("/proc/mounts")
-        .expect("read mounts")
-        .lines()
-    {
+    for line in fs::read_to_string("/proc/mounts").expect("read mounts").lines() {
         report(&format!("mount {line}"));
     }
 }
@@ -235,10 +221,7 @@ fn deaths() {
 
 /// Dies of a signal, without leaving a core file.
 fn die(signal: i32) -> ! {
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: plain system calls. Rust's runtime and the C library keep some
     // signals from having their way: past them, the kernel is asked directly.
     unsafe {
@@ -260,10 +243,7 @@ fn signal_init(signals: &[&str]) {
             libc::kill(1, signal);
             let mut set = std::mem::zeroed();
             libc::sigfillset(&mut set);
-            let limit = libc::timespec {
-                tv_sec: 3,
-                tv_nsec: 0,
-            };
+            let limit = libc::timespec { tv_sec: 3, tv_nsec: 0 };
             libc::sigtimedwait(&set, std::ptr::null_mut(), &limit)
         };
         report(&format!("sent {signal} got {came}"));
@@ -294,10 +274,7 @@ fn storm(count: usize) {
         .collect();
     for status in 0..500 {
         let pid = orphan(move || status % 256);
-        report(&format!(
-            "init: pid {pid} exited with status {}",
-            status % 256
-        ));
+        report(&format!("init: pid {pid} exited with status {}", status % 256));
     }
     for sender in senders {
         let end = waitpid(sender, None);

@@ -35,10 +35,7 @@ pub fn guest() -> PathBuf {
 
 fn build(what: &[&str]) {
     let mut command = Command::new(env!("CARGO"));
-    command
-        .args(["build", "--quiet"])
-        .args(what)
-        .current_dir(ROOT);
+    command.args(["build", "--quiet"]).args(what).current_dir(ROOT);
     let status = command.status().expect("run cargo");
     assert!(status.success(), "cargo build {what:?} failed");
 }
@@ -226,10 +223,7 @@ impl Namespace {
         let outcome = Outcome {
             status,
             console: String::from_utf8_lossy(&fs::read(console).unwrap_or_default()).into_owned(),
-            report: String::from_utf8_lossy(&read("report"))
-                .lines()
-                .map(String::from)
-                .collect(),
+            report: String::from_utf8_lossy(&read("report")).lines().map(String::from).collect(),
             out,
         };
         assert!(
@@ -253,21 +247,8 @@ impl Namespace {
             None => Command::new("timeout"),
         };
         command
-            .args([
-                "--kill-after=1",
-                "60",
-                "unshare",
-                "--user",
-                "--map-root-user",
-            ])
-            .args([
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--mount",
-                "--net",
-                "--ipc",
-            ])
+            .args(["--kill-after=1", "60", "unshare", "--user", "--map-root-user"])
+            .args(["--pid", "--fork", "--kill-child", "--mount", "--net", "--ipc"])
             .args(["/bin/sh", "-c", BECOME_INIT])
             .arg(root)
             .arg(&self.prepare);
@@ -289,10 +270,7 @@ impl Namespace {
             Some(file) => Stdio::from(file.try_clone().expect("dup")),
             None => Stdio::null(),
         };
-        command
-            .stdin(stdin)
-            .stdout(stdio(&self.stdio))
-            .stderr(stdio(&self.stdio));
+        command.stdin(stdin).stdout(stdio(&self.stdio)).stderr(stdio(&self.stdio));
         command
     }
 }
@@ -301,10 +279,7 @@ impl Namespace {
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "waited in vain until {what}"
-        );
+        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
         sleep(Duration::from_millis(5));
     }
 }
@@ -312,9 +287,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 /// The children of a process, by its PID.
 fn children(pid: i32) -> Vec<i32> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .collect()
+    list.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 /// How many children a process has.
@@ -329,9 +302,8 @@ pub fn pid1_of(ancestor: u32) -> i32 {
         let mut pids = vec![ancestor as i32];
         while let Some(pid) = pids.pop() {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            let is_pid1 = status
-                .lines()
-                .any(|line| line.starts_with("NSpid:") && line.ends_with("\t1"));
+            let is_pid1 =
+                status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1"));
             if is_pid1 && status.starts_with("Name:\tinit\n") {
                 found = pid;
                 return true;
@@ -343,10 +315,10 @@ pub fn pid1_of(ancestor: u32) -> i32 {
     found
 }
 
-/// The state of a process: `S` if it sleeps, `R` if it runs.
-pub fn state_of(pid: i32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(") ").next()?.chars().next()
+/// The system call that a process sleeps in, by its number.
+pub fn sleeps_in(pid: i32) -> Option<i64> {
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+    call.split(' ').next()?.parse().ok()
 }
 
 /// How often a process went to sleep, and how many nanoseconds it ran.
@@ -354,19 +326,10 @@ pub fn activity_of(pid: i32) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("read status");
     let switches = status
         .lines()
-        .filter_map(|line| {
-            line.split_once("ctxt_switches:")?
-                .1
-                .trim()
-                .parse::<u64>()
-                .ok()
-        })
+        .filter_map(|line| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok())
         .sum();
     let schedstat = fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("read schedstat");
-    let time = schedstat
-        .split(' ')
-        .next()
-        .and_then(|time| time.parse().ok());
+    let time = schedstat.split(' ').next().and_then(|time| time.parse().ok());
     (switches, time.expect("a number"))
 }
 

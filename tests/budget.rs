@@ -1,0 +1,264 @@
+//! The budgets: sizes and counts, as numbers that a change may not exceed.
+
+mod common;
+
+use common::{Namespace, TempDir};
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{Endianness, elf};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
+
+#[test]
+fn file_size() {
+    let size = fs::metadata(common::init()).expect("the init").len();
+    println!("/init: {size} bytes");
+    assert!(size <= 2560, "{size} bytes");
+}
+
+/// What is wrong with the segments of an ELF file.
+fn complaints(file: &[u8]) -> Vec<&'static str> {
+    let file = ElfFile64::<Endianness>::parse(file).expect("an ELF file");
+    let mut complaints = Vec::new();
+    let loaded: Vec<_> = file
+        .elf_program_headers()
+        .iter()
+        .filter(|segment| segment.p_type(Endianness::Little) == elf::PT_LOAD)
+        .collect();
+    for segment in &loaded {
+        let flags = segment.p_flags(Endianness::Little);
+        if flags & elf::PF_W == elf::PF_W {
+            complaints.push("a writable segment: .data or .bss");
+            if flags & elf::PF_X == elf::PF_X {
+                complaints.push("a segment that is writable and executable");
+            }
+        }
+        if segment.p_memsz(Endianness::Little) != segment.p_filesz(Endianness::Little) {
+            complaints.push("memory that is not in the file: .bss");
+        }
+    }
+    if loaded.len() != 1 {
+        complaints.push("not one segment");
+    }
+    if file.elf_header().e_type(Endianness::Little) != elf::ET_EXEC {
+        complaints.push("not loaded where it was linked");
+    }
+    complaints
+}
+
+#[test]
+fn segments() {
+    let init = fs::read(common::init()).expect("the init");
+    assert_eq!(complaints(&init), [""; 0]);
+    // An ordinary program has all of that.
+    let guest = fs::read(common::guest()).expect("the guest");
+    assert!(complaints(&guest).contains(&"a writable segment: .data or .bss"));
+    assert!(complaints(&guest).contains(&"not one segment"));
+}
+
+/// Builds a copy of the init, in which `old` in `file` became `new`.
+fn build_changed(file: &str, old: &str, new: &str) -> Output {
+    let copy = TempDir::new();
+    for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo", "src", "tests"] {
+        let status = Command::new("cp")
+            .arg("-r")
+            .arg(Path::new(common::ROOT).join(name))
+            .arg(copy.path())
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "copy {name}");
+    }
+    let path = copy.path().join(file);
+    let source = fs::read_to_string(&path).expect("read the source");
+    assert!(source.contains(old), "{file} has no {old}");
+    fs::write(&path, source.replacen(old, new, 1)).expect("write the source");
+    Command::new(env!("CARGO"))
+        .args(["build", "--release", "--offline", "--bin", "init"])
+        .current_dir(copy.path())
+        .env("CARGO_TARGET_DIR", copy.path().join("target"))
+        .output()
+        .expect("run cargo")
+}
+
+#[test]
+fn no_panic_can_be_reached() {
+    // That the init was linked is the proof. This is the proof that it is one:
+    // with an index that may go out of bounds, it cannot be linked.
+    let old = "signals::block_all();\n";
+    let new = "signals::block_all();\n    sys::exit([1, 2, 3][sys::fork() as usize]);\n";
+    let output = build_changed("src/main.rs", old, new);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("undefined symbol: picoinit_a_panic_can_be_reached")
+            || said.contains("undefined reference to `picoinit_a_panic_can_be_reached'"),
+        "{said}"
+    );
+    // The same change without the index does no harm.
+    let output =
+        build_changed("src/main.rs", old, "signals::block_all();\n    sys::exit(sys::fork());\n");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn nothing_writable_can_be_linked() {
+    let old = "signals::block_all();\n";
+    let new = "signals::block_all();\n    static COUNT: core::sync::atomic::AtomicI32 = core::sync::atomic::AtomicI32::new(0);\n    sys::exit(COUNT.fetch_add(sys::fork(), core::sync::atomic::Ordering::Relaxed));\n";
+    let output = build_changed("src/main.rs", old, new);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("something is writable"), "{said}");
+}
+
+#[test]
+fn flags_from_the_environment_are_noticed() {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--offline", "--bin", "init"])
+        .current_dir(common::ROOT)
+        .env("CARGO_TARGET_DIR", TempDir::new().path())
+        .env("RUSTFLAGS", "-Copt-level=3")
+        .output()
+        .expect("run cargo");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("RUSTFLAGS"), "{said}");
+}
+
+#[test]
+fn the_development_build_works_too() {
+    // Cargo built it along with this test.
+    let output = Command::new(env!("CARGO_BIN_EXE_init")).output().expect("run init");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "init: must run as PID 1\n");
+}
+
+#[test]
+fn dependencies() {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal",
+            "--depth",
+            "1",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .current_dir(common::ROOT)
+        .output()
+        .expect("run cargo");
+    let tree = String::from_utf8(output.stdout).expect("UTF-8");
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["picoinit", "linux-raw-sys", "rustix"]);
+}
+
+#[test]
+fn lines_of_code() {
+    // Not counted: empty lines, comments, and the demo, which is not the init.
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+    let count: usize = fs::read_dir(Path::new(common::ROOT).join("src"))
+        .expect("read src")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| fs::read_to_string(path).expect("read").lines().filter(is_code).count())
+        .sum();
+    println!("src/: {count} lines of Rust");
+    assert!(count <= 500, "{count} lines");
+}
+
+#[test]
+fn resident_memory() {
+    // Where the stack begins is random, so what PID 1 has there may lie on one
+    // page or on three. Without that, it is always the same.
+    let init = ["setarch", "-R", "/init"];
+    let look = ["/bin/sh", "-c", "echo rss $(grep ^Rss: /proc/1/smaps_rollup) > /out/report"];
+    let outcome = Namespace::with_init(&init, &look).run();
+    let kilobytes: u32 =
+        outcome.fact("rss").split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a number");
+    println!("resident: {kilobytes} kB");
+    assert!(kilobytes <= 12, "{kilobytes} kB");
+    // Another init needs more.
+    let twin = Namespace::naive(&look).run();
+    let kilobytes: u32 =
+        twin.fact("rss").split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a number");
+    assert!(kilobytes > 12, "{kilobytes} kB");
+}
+
+/// How often PID 1 woke up, and how long it ran in nanoseconds, in ten seconds
+/// that begin when it sleeps in one of the system calls `asleep`.
+fn activity(namespace: Namespace, asleep: &[i64]) -> (u64, u64) {
+    let (out, root) = (TempDir::new(), TempDir::new());
+    let mut child = namespace.command(root.path(), out.path()).spawn().expect("spawn");
+    let pid1 = common::pid1_of(child.id());
+    common::wait_until("PID 1 sleeps", || {
+        let is_asleep = common::sleeps_in(pid1).is_some_and(|call| asleep.contains(&call));
+        is_asleep
+            && fs::read_to_string(out.path().join("report")).is_ok_and(|text| text == "ready\n")
+    });
+    let before = common::activity_of(pid1);
+    sleep(Duration::from_secs(10));
+    let after = common::activity_of(pid1);
+    common::signal(pid1, libc::SIGKILL);
+    let _ = child.wait();
+    (after.0 - before.0, after.1 - before.1)
+}
+
+const READY: &str = "echo ready > /out/report";
+
+#[test]
+fn wakes_up_never_with_children() {
+    let script = format!("{READY}; exec sleep 1000");
+    let namespace = Namespace::new(&["/bin/sh", "-c", &script]);
+    assert_eq!(activity(namespace, &[libc::SYS_wait4]), (0, 0));
+}
+
+#[test]
+fn wakes_up_never_without_children() {
+    let init = ["/guest", "without-reboot", "/init"];
+    let namespace = Namespace::with_init(&init, &["/bin/sh", "-c", READY]);
+    assert_eq!(activity(namespace, &[libc::SYS_rt_sigtimedwait]), (0, 0));
+}
+
+#[test]
+fn a_polling_init_is_seen_to_wake_up() {
+    // PID 1 has to be called init to be found.
+    let script = format!("{READY}; while :; do sleep 1; done");
+    let init = ["/bin/sh", "-c", "cp /bin/sh /tmp/init; exec /tmp/init -c \"$0\"", &script];
+    let asleep = [libc::SYS_wait4, libc::SYS_rt_sigsuspend];
+    let (switches, time) = activity(Namespace::with_init(&init, &[]), &asleep);
+    assert!(switches > 5 && time > 0, "{switches} switches, {time} ns");
+}
+
+/// How many system calls PID 1 makes to get through this, but for the lines that it prints.
+fn system_calls(arguments: &[&str]) -> usize {
+    let outcome = Namespace::new(arguments).trace("all").run();
+    let trace = fs::read_to_string(outcome.out.path().join("trace")).expect("read the trace");
+    // PID 1 is the one that switches Ctrl-Alt-Del off.
+    let pid1 = trace
+        .lines()
+        .find(|line| line.contains("CMD_CAD_OFF"))
+        .and_then(|line| line.split(' ').next())
+        .expect("PID 1");
+    let calls = |line: &&str| {
+        let call = line.strip_prefix(pid1)?.trim_start();
+        let name = call.split('(').next()?;
+        // A call that sleeps takes two lines; signals and the end are no calls.
+        let is_call =
+            name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && call.contains('(');
+        (is_call && name != "write").then_some(())
+    };
+    trace.lines().filter(|line| calls(line).is_some()).count()
+}
+
+#[test]
+fn system_calls_for_each_orphan() {
+    let count = 100;
+    let text = count.to_string();
+    let none = system_calls(&["/guest", "orphans", "0"]);
+    let single = system_calls(&["/guest", "orphans", &text]) - none;
+    let burst = system_calls(&["/guest", "burst", &text]) - system_calls(&["/guest", "burst", "0"]);
+    println!("system calls for {count} orphans: one at a time {single}, at once {burst}");
+    assert!(single * 2 <= count * 5, "{single} calls for {count} orphans, one at a time");
+    assert_eq!(burst, count, "calls for {count} orphans at once");
+}
