@@ -19,6 +19,8 @@ MAKEFLAGS += --no-print-directory
 .SILENT:
 endif
 .DEFAULT_GOAL := help
+# What is checked first is not built at the same time.
+.NOTPARALLEL:
 
 TARGET := target/x86_64-unknown-linux-gnu/release
 INIT   ?= $(TARGET)/init
@@ -46,16 +48,16 @@ CMDLINE = console=ttyS0 panic=$(1) VERDICT=/dev/ttyS1 $(APPEND)
 run: archive
 	$(find-kernel); $(find-accel); \
 	lab/boot.sh verdict $(TIMEOUT) $(LOG) $(VERDICT) \
-	$(MACHINE) -initrd $(ARCHIVE) -append "$(call CMDLINE,-1)" \
+	$(MACHINE) -initrd $(ARCHIVE) -append $(call quote,$(call CMDLINE,-1)) \
 	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA)
 
 ## shell     the same, with BusyBox and a shell on the console
 shell: ROOTFS := shell
-shell: check $(BUILD)/busybox/bin/busybox archive
+shell: check tools $(BUILD)/busybox/bin/busybox archive
 	$(find-kernel); $(find-accel); \
 	echo "$(HOW_TO_LEAVE)"; \
 	lab/boot.sh end 0 $(LOG) $(VERDICT) \
-	$(MACHINE) -initrd $(ARCHIVE) -append "$(call CMDLINE,0)" \
+	$(MACHINE) -initrd $(ARCHIVE) -append $(call quote,$(call CMDLINE,0)) \
 	$(call CONSOLE,on,off) -mon chardev=console $(SERIAL) $(QEMU_EXTRA); status=$$?; \
 	echo "$(HOW_TO_LEAVE)"; exit $$status
 
@@ -63,7 +65,7 @@ shell: check $(BUILD)/busybox/bin/busybox archive
 panic: check tools
 	$(find-kernel); $(find-accel); \
 	lab/boot.sh panic $(TIMEOUT) $(LOG) $(VERDICT) \
-	$(MACHINE) -append "$(call CMDLINE,-1)" \
+	$(MACHINE) -append $(call quote,$(call CMDLINE,-1)) \
 	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA) || exit; \
 	echo; \
 	echo "picoinit: that is what a kernel does that finds no file system with a program to run as PID 1:"; \

@@ -20,7 +20,7 @@ kvm)
     echo kvm
     ;;
 auto)
-    key="$(uname -r) $kernel $(usable && echo usable)"
+    key="$(uname -r) $kernel $(usable && echo usable || :)"
     if [ -r "$cache" ] && [ "$(head -n 1 "$cache")" = "$key" ]; then
         tail -n 1 "$cache"
         exit 0
