@@ -16,7 +16,7 @@ compile_error!("src/arch.rs has no module for this CPU yet");
 mod x86_64 {
     use core::arch::{asm, global_asm};
     use core::ffi::c_ulong;
-    use linux_raw_sys::general::{SA_RESTORER, kernel_sigaction, kernel_sigset_t};
+    use linux_raw_sys::general::{__NR_exit, SA_RESTORER, kernel_sigaction, kernel_sigset_t};
 
     /// Defines `_start`, the first instruction of the program, which calls
     /// `extern "C" fn(*const usize, &'static Shared) -> !`: with the address of
@@ -45,40 +45,47 @@ mod x86_64 {
         };
     }
 
-    /// Makes system call `number`. Returns what the kernel returned: from
-    /// -4095 to -1 it is a negated errno.
+    /// Makes a system call: its number, then its arguments, each a number or an
+    /// address. What it returns is an i32.
     ///
-    /// # Safety
-    ///
-    /// As unsafe as what the system call does with these arguments.
-    #[inline(always)]
-    pub unsafe fn syscall3(number: u32, a: usize, b: usize, c: usize) -> isize {
-        let result;
-        // SAFETY: the kernel overwrites rax, rcx and r11, and the memory that
-        // the caller vouches for.
-        unsafe {
-            asm!("syscall", inlateout("rax") number as isize => result,
-                in("rdi") a, in("rsi") b, in("rdx") c,
-                lateout("rcx") _, lateout("r11") _, options(nostack));
-        }
-        result
+    /// As unsafe as what the call does with these arguments. The compiler is
+    /// not told that the stack stays as it is, because then constants could not
+    /// be pushed and popped, which is the shortest way to load them.
+    #[macro_export]
+    macro_rules! syscall {
+        ($number:expr, $a:expr) => {
+            $crate::syscall!(@ $number, in("rdi") $a as usize)
+        };
+        ($number:expr, $a:expr, $b:expr) => {
+            $crate::syscall!(@ $number, in("rdi") $a as usize, in("rsi") $b as usize)
+        };
+        ($number:expr, $a:expr, $b:expr, $c:expr) => {
+            $crate::syscall!(@ $number,
+                in("rdi") $a as usize, in("rsi") $b as usize, in("rdx") $c as usize)
+        };
+        ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr) => {
+            $crate::syscall!(@ $number, in("rdi") $a as usize, in("rsi") $b as usize,
+                in("rdx") $c as usize, in("r10") $d as usize)
+        };
+        ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => {
+            $crate::syscall!(@ $number, in("rdi") $a as usize, in("rsi") $b as usize,
+                in("rdx") $c as usize, in("r10") $d as usize, in("r8") $e as usize)
+        };
+        (@ $number:expr, $($argument:tt)*) => {{
+            let returned: usize;
+            core::arch::asm!("syscall", inlateout("rax") $number as usize => returned,
+                $($argument)*, lateout("rcx") _, lateout("r11") _);
+            returned as i32
+        }};
     }
 
-    /// As [`syscall3`], with five arguments.
-    ///
-    /// # Safety
-    ///
-    /// As unsafe as what the system call does with these arguments.
-    #[inline(always)]
-    pub unsafe fn syscall5(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
-        let result;
-        // SAFETY: as for syscall3.
+    /// _exit(2).
+    pub fn exit(status: i32) -> ! {
+        // SAFETY: ends the only thread of this process; if the kernel refuses
+        // even that, by an instruction that does not exist.
         unsafe {
-            asm!("syscall", inlateout("rax") number as isize => result,
-                in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
-                lateout("rcx") _, lateout("r11") _, options(nostack));
+            asm!("syscall", "ud2", in("rax") __NR_exit, in("rdi") status, options(noreturn));
         }
-        result
     }
 
     // Where a signal handler returns to. The kernel wants to be given this

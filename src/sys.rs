@@ -5,7 +5,8 @@
 //!
 //! They return what the kernel returns: a negative number is an errno, negated.
 
-use crate::arch::{syscall3, syscall5};
+pub use crate::arch::exit;
+use crate::syscall;
 use core::ffi::c_char;
 use core::num::NonZero;
 use linux_raw_sys::general::*;
@@ -33,7 +34,7 @@ impl Word {
 /// -EAGAIN at a limit on processes, -ENOMEM.
 pub fn fork() -> i32 {
     // SAFETY: nothing is shared with the child, and there is one thread only.
-    unsafe { syscall5(__NR_clone, SIGCHLD as usize, 0, 0, 0, 0) as i32 }
+    unsafe { syscall!(__NR_clone, SIGCHLD, 0) }
 }
 
 /// execve(2). Returns only if it failed: -ENOENT, -EACCES, -ENOEXEC, ...
@@ -43,15 +44,7 @@ pub fn fork() -> i32 {
 /// `argv` and `envp` are arrays of C strings that end with NULL.
 pub unsafe fn execve(path: Word, argv: *const Word, envp: *const Word) -> i32 {
     // SAFETY: the caller's, for the arrays; a Word is a C string.
-    unsafe { syscall3(__NR_execve, path.0 as usize, argv as usize, envp as usize) as i32 }
-}
-
-/// _exit(2).
-pub fn exit(status: i32) -> ! {
-    loop {
-        // SAFETY: ends the only thread of this process.
-        unsafe { syscall3(__NR_exit, status as usize, 0, 0) };
-    }
+    unsafe { syscall!(__NR_execve, path.0, argv, envp) }
 }
 
 /// wait4(2) for any child, until there is one to reap. Returns its PID, or
@@ -59,25 +52,21 @@ pub fn exit(status: i32) -> ! {
 pub fn wait() -> (i32, i32) {
     let mut status = 0i32;
     // SAFETY: `status` is an int to write to; no resource usage is asked for.
-    let pid = unsafe { syscall5(__NR_wait4, -1isize as usize, &raw mut status as usize, 0, 0, 0) };
-    (pid as i32, status)
+    (unsafe { syscall!(__NR_wait4, -1isize, &raw mut status, 0, 0) }, status)
 }
 
 /// kill(2); a `pid` of -1 is everyone but PID 1 itself. Returns 0, or -ESRCH
 /// if there is nobody.
 pub fn kill(pid: i32, signal: u32) -> i32 {
     // SAFETY: no memory is involved.
-    unsafe { syscall3(__NR_kill, pid as usize, signal as usize, 0) as i32 }
+    unsafe { syscall!(__NR_kill, pid, signal) }
 }
 
 /// rt_sigprocmask(2): makes `set` the set of blocked signals. It cannot fail.
 #[inline(never)]
 pub fn block_signals(set: kernel_sigset_t) {
-    let size = size_of::<kernel_sigset_t>();
     // SAFETY: reads a set of the size given.
-    unsafe {
-        syscall5(__NR_rt_sigprocmask, SIG_SETMASK as usize, &raw const set as usize, 0, size, 0)
-    };
+    unsafe { syscall!(__NR_rt_sigprocmask, SIG_SETMASK, &raw const set, 0, size_of_val(&set)) };
 }
 
 /// rt_sigaction(2). It fails for SIGKILL and SIGSTOP, and for them only.
@@ -88,68 +77,62 @@ pub fn block_signals(set: kernel_sigset_t) {
 pub unsafe fn sigaction(signal: u32, action: &kernel_sigaction) {
     let size = size_of::<kernel_sigset_t>();
     // SAFETY: reads a struct of the kernel's layout; the caller's, for the handler.
-    unsafe {
-        syscall5(__NR_rt_sigaction, signal as usize, &raw const *action as usize, 0, size, 0)
-    };
+    unsafe { syscall!(__NR_rt_sigaction, signal, &raw const *action, 0, size) };
 }
 
 /// rt_sigtimedwait(2) without a time limit: sleeps until one of `set`, which
 /// is blocked, is pending, and takes it; or until a handler has run.
 pub fn wait_for_signal(set: kernel_sigset_t) {
-    let size = size_of::<kernel_sigset_t>();
     // SAFETY: reads a set of the size given; no details are asked for.
-    unsafe { syscall5(__NR_rt_sigtimedwait, &raw const set as usize, 0, 0, size, 0) };
+    unsafe { syscall!(__NR_rt_sigtimedwait, &raw const set, 0, 0, size_of_val(&set)) };
 }
 
-/// setitimer(2): sends SIGALRM to this process once, in `seconds`.
-pub fn alarm(seconds: i64) {
+/// setitimer(2): sends SIGALRM to this process once, in `seconds`; 0 is never.
+pub fn alarm(seconds: i64) -> i32 {
     // struct itimerval: the interval, then the time until the first.
     let timer: [i64; 4] = [0, 0, seconds, 0];
     // SAFETY: reads a struct itimerval.
-    unsafe { syscall3(__NR_setitimer, ITIMER_REAL as usize, &raw const timer as usize, 0) };
+    unsafe { syscall!(__NR_setitimer, ITIMER_REAL, &raw const timer, 0) }
 }
 
 /// reboot(2). Returns 0; or -EPERM if this process may not, or -EINVAL in a
 /// PID namespace, if `command` is for a whole machine.
 #[inline(never)]
 pub fn reboot(command: u32) -> i32 {
-    let (magic1, magic2) = (LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2);
     // SAFETY: no memory is involved.
-    unsafe { syscall3(__NR_reboot, magic1 as usize, magic2 as usize, command as usize) as i32 }
+    unsafe { syscall!(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command) }
 }
 
 /// open(2), never as controlling terminal. Returns the lowest descriptor that
 /// is free, or -ENOENT, -ENODEV, ...
 pub fn open(path: Word, flags: u32) -> i32 {
-    let flags = (flags | O_NOCTTY) as usize;
     // SAFETY: a Word is a C string.
-    unsafe { syscall3(__NR_openat, AT_FDCWD as usize, path.0 as usize, flags) as i32 }
+    unsafe { syscall!(__NR_openat, AT_FDCWD, path.0, flags | O_NOCTTY) }
 }
 
 /// read(2) of one byte of text; `None` at the end, or if it fails.
 pub fn read_byte(descriptor: i32) -> Option<NonZero<u8>> {
     let mut byte = 0u8;
     // SAFETY: writes at most one byte.
-    unsafe { syscall3(__NR_read, descriptor as usize, &raw mut byte as usize, 1) };
+    unsafe { syscall!(__NR_read, descriptor, &raw mut byte, 1) };
     NonZero::new(byte)
 }
 
 /// close(2).
 pub fn close(descriptor: i32) {
     // SAFETY: no memory is involved.
-    unsafe { syscall3(__NR_close, descriptor as usize, 0, 0) };
+    unsafe { syscall!(__NR_close, descriptor) };
 }
 
 /// mount(2). The source is a mere name for these file systems: `kind` again.
 /// Returns 0; or -ENOENT, -ENODEV if the kernel has no such file system, ...
 pub fn mount(kind: Word, target: Word, flags: u32, data: Word) -> i32 {
-    let (kind, target, data) = (kind.0 as usize, target.0 as usize, data.0 as usize);
     // SAFETY: a Word is a C string.
-    unsafe { syscall5(__NR_mount, kind, target, kind, flags as usize, data) as i32 }
+    unsafe { syscall!(__NR_mount, kind.0, target.0, kind.0, flags, data.0) }
 }
 
 /// umount2(2). Returns 0, or -EBUSY if it is in use.
 pub fn unmount(path: Word) -> i32 {
     // SAFETY: a Word is a C string.
-    unsafe { syscall3(__NR_umount2, path.0 as usize, UMOUNT_NOFOLLOW as usize, 0) as i32 }
+    unsafe { syscall!(__NR_umount2, path.0, UMOUNT_NOFOLLOW) }
 }

@@ -6,12 +6,12 @@
 
 use core::ffi::CStr;
 use linux_raw_sys::general::{__NR_pipe2, O_RDONLY, O_WRONLY, SIGTERM, kernel_sigset_t};
-use picoinit::arch::syscall3;
 use picoinit::buffer::Buffer;
 use picoinit::mounts::next_target;
 use picoinit::shared::Shared;
 use picoinit::signals;
 use picoinit::sys::{self, Word};
+use picoinit::syscall;
 use rustix::fd::BorrowedFd;
 use rustix::process::{Pid, getpid, getppid, setsid};
 use rustix::thread::sched_yield;
@@ -79,7 +79,7 @@ fn leave_server() {
 fn pipe() -> (i32, i32) {
     let mut ends = [-1i32; 2];
     // SAFETY: writes two ints.
-    unsafe { syscall3(__NR_pipe2, &raw mut ends as usize, 0, 0) };
+    unsafe { syscall!(__NR_pipe2, &raw mut ends, 0) };
     (ends[0], ends[1])
 }
 
