@@ -22,6 +22,8 @@ endif
 # What is checked first is not built at the same time.
 .NOTPARALLEL:
 
+# Where cargo builds, whatever the environment says.
+export CARGO_TARGET_DIR := target
 TARGET := target/x86_64-unknown-linux-gnu/release
 INIT   ?= $(TARGET)/init
 BUILD  := build
@@ -93,7 +95,7 @@ archive: check tools build
 ## test      everything that is tested: functions, PID 1 of a namespace, boots
 test: test-tools build $(BUILD)/busybox/bin/busybox
 	$(find-kernel); $(find-accel); \
-	KERNEL="$$kernel" ACCEL=$$accel cargo test --no-fail-fast $(TESTFLAGS)
+	KERNEL="$$(realpath "$$kernel")" ACCEL=$$accel cargo test --no-fail-fast $(TESTFLAGS)
 
 ## lint      formatting, and clippy with warnings as errors
 lint:
@@ -136,14 +138,15 @@ endif
 quote = '$(subst ','\'',$(1))'
 
 number = $(shell printf '%s' $(call quote,$(1)) | grep -xE '[0-9]+')
+positive = $(shell printf '%s' $(call quote,$(1)) | grep -xE '[1-9][0-9]*')
 
 # Bad input is refused before anything is built.
 check:
-	test "$(call number,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
-	test "$(call number,$(CPUS))" || { echo "picoinit: CPUS=$(CPUS): it is a number of processors, such as 2" >&2; exit 1; }
+	test "$(call positive,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
+	test "$(call positive,$(CPUS))" || { echo "picoinit: CPUS=$(CPUS): it is a number of processors, such as 2" >&2; exit 1; }
 	test "$(call number,$(TIMEOUT))" || { echo "picoinit: TIMEOUT=$(TIMEOUT): it is a number of seconds, such as 120" >&2; exit 1; }
-	test "$(TREE)" || { echo "picoinit: ROOTFS=$(ROOTFS): there is no folder initramfs/$(ROOTFS) and no folder $(ROOTFS)" >&2; exit 1; }
-	test ! "$(KERNEL)" || lab/kernel.sh $(BUILD)/kernel "$(KERNEL)" >/dev/null
+	test "$(TREE)" || { echo "picoinit: ROOTFS=$(ROOTFS): there is no folder initramfs/$(ROOTFS) and no folder $(ROOTFS) (nor can there be spaces in its name)" >&2; exit 1; }
+	test ! $(call quote,$(KERNEL)) || lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL)) >/dev/null
 	test "$(filter auto tcg,$(ACCEL))" || lab/accel.sh "$(ACCEL)" - - - >/dev/null
 	mkdir -p $(BUILD)
 
@@ -153,7 +156,7 @@ tools: check
 test-tools: tools
 	lab/tools.sh mke2fs e2fsck strace unshare setpriv
 
-find-kernel = kernel=$$(lab/kernel.sh $(BUILD)/kernel "$(KERNEL)") || exit
+find-kernel = kernel=$$(lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))) || exit
 find-accel  = accel=$$(lab/accel.sh "$(ACCEL)" $(BUILD)/accel $(QEMU) "$$kernel") || exit
 
 $(BUILD)/busybox/bin/busybox:

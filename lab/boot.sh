@@ -18,13 +18,30 @@ fail() {
     exit 1
 }
 
+not_one_line() {
+    fail "lost: the program's verdict is not one line 'status N': $(printf '%s' "$said" | tr '\n' '|')"
+}
+
 terminal=
 [ -t 0 ] && terminal=$(stty -g)
-timeout --foreground --kill-after=5 "$timeout" "$@"
-status=$?
+# In the background, because a shell that waits for a program in the foreground
+# heeds no signal: whoever ends this script would leave QEMU running.
+exec 3<&0
+timeout --foreground --kill-after=5 "$timeout" "$@" <&3 3<&- &
+qemu=$!
+ended_by=
+trap 'ended_by=INT; kill "$qemu" 2>/dev/null' INT
+trap 'ended_by=TERM; kill "$qemu" 2>/dev/null' TERM HUP
+while
+    wait "$qemu"
+    status=$?
+    kill -0 "$qemu" 2>/dev/null # a signal may have ended the wait
+do :; done
+trap - INT TERM HUP
 [ "$terminal" ] && stty "$terminal"
 # The firmware switches the terminal's line wrap off.
 [ -t 1 ] && printf '\033[?7h'
+[ "$ended_by" ] && kill -s "$ended_by" $$
 
 # The kernel panics in one printk, so nothing can come between these words.
 panicked=
@@ -40,12 +57,13 @@ panic)
     [ "$panicked" ] || fail "the kernel did not panic, as it should have" ;;
 verdict)
     [ "$panicked" ] && fail "panicked: the kernel gave up; the reason stands after 'Kernel panic - not syncing'"
-    said=$(tr -d '\r' <"$verdict" 2>/dev/null)
+    said=$(tr -d '\r' 2>/dev/null <"$verdict")
     case $said in
     'status 0') echo 'picoinit: the program ended with status 0, and the machine is off' ;;
-    status\ [0-9]*) fail "the program ended with $said" ;;
     '') fail "lost: the machine ended, but the program never said how it did (it writes 'status N' to \$VERDICT)" ;;
-    *) fail "lost: the program's verdict is not one line 'status N': $said" ;;
+    'status '*[!0-9]* | 'status ') not_one_line ;;
+    'status '*) fail "the program ended with $said" ;;
+    *) not_one_line ;;
     esac ;;
 end)
     [ "$panicked" ] && fail "panicked: the kernel gave up; the reason stands after 'Kernel panic - not syncing'" ;;

@@ -24,7 +24,14 @@ package() { # MANAGER COMMAND
 
 missing=
 for command; do
-    command -v "$command" >/dev/null || missing="$missing $command"
+    command -v "$command" >/dev/null && continue
+    case $command in
+    */*)
+        echo "picoinit: $command: there is no such program" >&2
+        exit 1
+        ;;
+    esac
+    missing="$missing $command"
 done
 [ "$missing" ] || exit 0
 

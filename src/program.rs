@@ -3,7 +3,7 @@
 use crate::shared::Shared;
 use crate::sys::Word;
 use crate::{say, signals, sys, teardown};
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::ptr::null;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::errno::ENOENT;
@@ -11,7 +11,7 @@ use linux_raw_sys::general::LINUX_REBOOT_CMD_POWER_OFF;
 use rustix::process::{ioctl_tiocsctty, setsid};
 
 /// What runs when no program is named.
-const DEFAULT: &CStr = c"/etc/rc";
+static DEFAULT: [Word; 2] = [Word(c"/etc/rc".as_ptr()), Word(null())];
 
 /// The exit status of a program that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;
@@ -25,12 +25,12 @@ const NOT_EXECUTABLE: i32 = 126;
 ///
 /// `stack` is what the kernel passes to `_start`: the address of argc, then
 /// argv, NULL, envp, NULL.
+#[inline(always)] // it has one caller
 pub unsafe fn start(shared: &Shared, stack: *const usize) {
-    let default = [Word(DEFAULT.as_ptr()), Word(null())];
     // SAFETY: the caller's.
     let (argv, envp) = unsafe {
         let argv = stack.add(1).cast::<Word>();
-        (find_program(argv, default.as_ptr()), argv.add(*stack + 1))
+        (find_program(argv, DEFAULT.as_ptr()), argv.add(*stack + 1))
     };
 
     let child = sys::fork();
@@ -73,6 +73,7 @@ pub unsafe fn find_program(mut argv: *const Word, default: *const Word) -> *cons
 }
 
 /// Turns this process, a child of PID 1, into the program.
+#[inline(always)] // as reap_forever
 fn become_program(argv: *const Word, envp: *const Word) -> ! {
     // Its own session, and the console as controlling terminal: so that Ctrl-C
     // and job control work. Where descriptor 0 is no terminal, there is none.

@@ -15,6 +15,7 @@ use linux_raw_sys::general::LINUX_REBOOT_CMD_POWER_OFF;
 
 /// Reaps children as they end, for ever. One wait4(2) for each: it sleeps, it
 /// tells who ended, and signals interrupt it.
+#[inline(always)] // A call that never returns is not inlined by itself, even where it is the only one.
 pub fn reap_forever(shared: &Shared) -> ! {
     loop {
         let (pid, status) = sys::wait();
@@ -38,7 +39,7 @@ pub fn reap_forever(shared: &Shared) -> ! {
 fn report(pid: i32, status: i32) {
     let mut line = Line::empty();
     line.begin(c"pid ");
-    line.number(pid);
+    line.number(pid as u32);
     match signal(status) {
         0 => line.end(c" exited with status ", exit_status(status)),
         signal => line.end(c" killed by signal ", signal),

@@ -2,7 +2,7 @@
 //! several processes never tear.
 
 use crate::buffer::Buffer;
-use crate::sys::Word;
+use crate::sys::{self, Word};
 use core::ffi::CStr;
 
 /// How much is printed of a name from outside, in bytes.
@@ -37,11 +37,12 @@ impl Line {
     }
 
     /// Adds a number in decimal.
-    pub fn number(&mut self, number: i32) {
-        if number > 9 {
-            self.number(number / 10);
+    pub fn number(&mut self, number: u32) {
+        let (rest, digit) = (number / 10, number % 10);
+        if rest > 0 {
+            self.number(rest);
         }
-        self.0.push(b'0' + (number % 10) as u8);
+        self.0.push(b'0' + digit as u8);
     }
 
     /// The line so far.
@@ -52,18 +53,21 @@ impl Line {
     /// Ends the line with `text` and a number, and prints it.
     pub fn end(&mut self, text: &'static CStr, number: i32) {
         self.text(text);
-        self.number(number);
+        self.number(number as u32);
         self.0.push(b'\n');
         print(self.as_bytes());
     }
 }
 
-/// Prints a whole line to standard error. If that fails, there is nobody to
-/// tell, and PID 1 has more important things to do.
+/// Prints a whole line to standard error, if it is taken at once: PID 1 has more
+/// important things to do than to wait for a pipe that is full, or a terminal
+/// that was stopped. If it cannot be printed, there is nobody to tell.
 pub fn print(line: &[u8]) {
     // SAFETY: if descriptor 2 is closed, write(2) says so and does nothing.
     let stderr = unsafe { rustix::stdio::stderr() };
-    let _ = rustix::io::write(stderr, line);
+    if sys::is_writable(2) {
+        let _ = rustix::io::write(stderr, line);
+    }
 }
 
 /// Prints `init: cannot mount /proc: errno 2`. `returned` is what a system

@@ -17,6 +17,9 @@ use linux_raw_sys::general::*;
 #[repr(transparent)]
 pub struct Word(pub *const c_char);
 
+// SAFETY: nobody writes to the string.
+unsafe impl Sync for Word {}
+
 impl Word {
     /// The bytes, without the 0 at the end.
     pub fn bytes(self) -> impl Iterator<Item = u8> {
@@ -116,6 +119,15 @@ pub fn read_byte(descriptor: i32) -> Option<NonZero<u8>> {
     // SAFETY: writes at most one byte.
     unsafe { syscall!(__NR_read, descriptor, &raw mut byte, 1) };
     NonZero::new(byte)
+}
+
+/// poll(2): whether a line that is written to `descriptor` now is taken at
+/// once; not if it is a pipe that is full, or a terminal that was stopped.
+pub fn is_writable(descriptor: i32) -> bool {
+    let wanted = pollfd { fd: descriptor, events: POLLOUT as i16, revents: 0 };
+    let no_time = [0u64; 2];
+    // SAFETY: one struct pollfd to read and write, and a struct timespec to read.
+    unsafe { syscall!(__NR_ppoll, &raw const wanted, 1, &raw const no_time, 0) != 0 }
 }
 
 /// close(2).

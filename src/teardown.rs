@@ -1,8 +1,10 @@
 //! Duty: end every process, then the machine.
 
 use crate::shared::Shared;
-use crate::{mounts, signals, sys};
+use crate::sys::Word;
+use crate::{mounts, say, signals, sys};
 use core::sync::atomic::Ordering::Relaxed;
+use linux_raw_sys::errno::ESRCH;
 use linux_raw_sys::general::{LINUX_REBOOT_CMD_CAD_OFF, SIGCONT, SIGKILL, SIGTERM};
 
 /// How long processes may take to end, in seconds, once they were told to; and
@@ -47,8 +49,14 @@ pub fn time_is_up(shared: &Shared) {
 
 /// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
 fn press(signal: u32) {
-    sys::kill(EVERYONE, signal);
-    sys::alarm(GRACE);
+    let returned = sys::kill(EVERYONE, signal);
+    if returned < 0 && returned != -(ESRCH as i32) {
+        say::cannot(c"cannot signal ", Word(c"everyone".as_ptr()), returned);
+    }
+    // Without a timer there can be no time to wait.
+    if sys::alarm(GRACE) < 0 {
+        sys::kill(EVERYONE, SIGKILL);
+    }
 }
 
 /// Ends the machine. If it goes on all the same, so does PID 1, and may be

@@ -107,7 +107,7 @@ fn line(write: impl Fn(&mut Line)) -> String {
 #[test]
 fn writes_numbers_in_decimal() {
     for number in [0, 1, 9, 10, 11, 99, 100, 101, 32768, 4194304, i32::MAX] {
-        assert_eq!(line(|line| line.number(number)), number.to_string());
+        assert_eq!(line(|line| line.number(number as u32)), number.to_string());
     }
 }
 

@@ -1,0 +1,467 @@
+//! Boots a real kernel through the front door, `make run`, one machine at a
+//! time; and the twins that show that each check can fail.
+
+#[path = "common/boot.rs"]
+mod boot;
+
+use boot::{
+    Boot, ROOT, Session, TempDir, Tree, alone, command, make, missing_in_order, run, skip,
+    tell_apart, terminal_is_unharmed, type_command,
+};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// What an init that knows no duties does before the program.
+const NAIVE: &str = "
+/bin/busybox mkdir /proc
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+";
+
+#[test]
+fn lines_of_the_kernel_are_told_from_others() {
+    let log =
+        "[    0.000000] Linux\ninit: pid 8 [   12.345678] reboot: [x]\nkilled [1] by\n[1.5]\n";
+    let (kernel, programs) = tell_apart(log);
+    assert_eq!(kernel, "[    0.000000] Linux\n[   12.345678] reboot: [x]\n");
+    assert_eq!(programs, "init: pid 8 killed [1] by\n[1.5]\n");
+}
+
+#[test]
+fn demo_runs_from_the_first_line_to_power_off() {
+    let _alone = alone();
+    let boot = Boot::of(type_command("make run"));
+    boot.demand_success();
+    boot.demand(terminal_is_unharmed(&boot.said), "the terminal is as it was");
+
+    let orphan = boot
+        .programs
+        .lines()
+        .find_map(|line| line.strip_prefix("demo: a child of mine leaves PID "));
+    boot.demand(orphan.is_some(), "the demo names the orphan's PID");
+    let reaped = format!("init: pid {} exited with status 7\n", orphan.unwrap_or_default());
+    let adopted = "demo: the orphan: my parent is now PID 1\n";
+    let story = [
+        "demo: I am the program: my PID is ",
+        "demo: started by PID 1\n",
+        "demo: /proc says that this is Linux ",
+        "demo: /sys says that these CPUs are online: 0",
+        "demo: mounted are / /proc /sys /dev /dev/pts /run",
+        adopted,
+        "demo: a server, which stays: PID ",
+        "demo: I have done my work, and end with status 0\n",
+        "demo: the server: SIGTERM came",
+        " exited with status 0\n",
+    ];
+    // The program does not wait for this, so it may come before the server or after it.
+    let orphan = [adopted, &reaped];
+    let frame = ["Run /init as init process", "demo: ", "reboot: Power down"];
+    let programs = boot.programs.as_str();
+    for (text, parts) in [(programs, &story[..]), (programs, &orphan), (boot.log(), &frame)] {
+        let missing = missing_in_order(text, parts);
+        boot.demand(missing.is_none(), &format!("here, and in this order: {missing:?}"));
+        // The check fails if any part is not there, or too late.
+        for part in parts {
+            assert!(
+                missing_in_order(&text.replace(part, ""), parts).is_some(),
+                "{part} is not missed"
+            );
+        }
+        let backwards: Vec<&str> = parts.iter().rev().copied().collect();
+        assert!(missing_in_order(text, &backwards).is_some());
+    }
+    boot.demand(!boot.programs.contains("init: cannot"), "nothing goes wrong");
+}
+
+#[test]
+fn cargo_run_boots() {
+    let _alone = alone();
+    let mut cargo = command(env!("CARGO"));
+    cargo.args(["run", "--release", "--quiet"]);
+    let boot = Boot::of(Session::piped(cargo));
+    boot.demand_success();
+    boot.demand_line("demo: started by PID 1");
+    boot.demand(boot.kernel.contains("reboot: Power down"), "it powers off");
+}
+
+#[test]
+fn runs_without_a_console() {
+    // What PID 1's descriptors are is the exit status that the program claims.
+    let tree = Tree::new(
+        r#"
+what() { readlink /proc/1/fd/$1 || echo closed; }
+case "$(what 0) $(what 1) $(what 2)" in
+"/dev/null /dev/null /dev/null") echo status 0 ;;
+"/dev/console /dev/console /dev/console") echo status 1 ;;
+"closed closed closed") echo status 2 ;;
+*) echo status 3 ;;
+esac > $VERDICT
+"#,
+    );
+    // Of two -append, QEMU takes the last. hvc9 is nowhere, so that nothing is
+    // /dev/console; earlyprintk shows the kernel's words all the same.
+    let no_console =
+        r#"QEMU_EXTRA=-append "console=hvc9 earlyprintk=ttyS0,keep panic=-1 VERDICT=/dev/ttyS1""#;
+
+    let boot = tree.run(&[no_console]);
+    boot.demand_success();
+    boot.demand(boot.kernel.contains("unable to open an initial console"), "there is no console");
+    boot.demand(boot.kernel.contains("reboot: Power down"), "it powers off");
+
+    let with_console = tree.run(&[]);
+    with_console.demand_failure("picoinit: the program ended with status 1");
+
+    let naive = TempDir::new();
+    let init = naive.script("init", &format!("{NAIVE}/etc/rc\n/bin/busybox poweroff -f\n"));
+    let left_alone = tree.run(&[no_console, &format!("INIT={init}")]);
+    left_alone.demand_failure("picoinit: the program ended with status 2");
+}
+
+#[test]
+fn says_why_a_program_cannot_be_executed() {
+    let tree = Tree::new("echo status 0 > $VERDICT\n");
+    fs::write(tree.path().join("etc/words"), "no program\n").expect("write a file");
+    for (path, error, status) in [("/does/not/exist", 2, 127), ("/etc/words", 13, 126)] {
+        let boot = tree.run(&[&format!("APPEND=-- {path}")]);
+        boot.demand_failure("picoinit: lost: ");
+        boot.demand_line(&format!("init: cannot run {path}: errno {error}"));
+        let end = format!(" exited with status {status}");
+        boot.demand(boot.programs.lines().any(|line| line.ends_with(&end)), &end);
+        boot.demand(boot.kernel.contains("reboot: Power down"), "it powers off");
+    }
+    let boot = tree.run(&["APPEND=-- /etc/rc"]);
+    boot.demand_success();
+    boot.demand(!boot.programs.contains("init: cannot run"), "no complaint");
+}
+
+#[test]
+fn skips_unknown_words_of_the_kernel_command_line() {
+    let tree = Tree::new("");
+    tree.script(
+        "etc/words",
+        r#"
+for word; do echo "argument <$word>"; done
+echo "colour is <$colour>"
+tr '\0' ' ' < /proc/1/cmdline
+echo
+echo status 0 > $VERDICT
+"#,
+    );
+    let boot =
+        tree.run(&["APPEND=splash colour=green nosuchword -- /bin/sh /etc/words one two=2 /three"]);
+    boot.demand_success();
+    // The kernel did pass them on, so there was something to skip.
+    boot.demand_line("/init splash nosuchword /bin/sh /etc/words one two=2 /three ");
+    let arguments: Vec<&str> =
+        boot.programs.lines().filter(|line| line.starts_with("argument")).collect();
+    boot.demand(
+        arguments == ["argument <one>", "argument <two=2>", "argument </three>"],
+        "the program gets its own arguments and no more",
+    );
+    boot.demand_line("colour is <green>");
+}
+
+#[test]
+fn ctrl_alt_del_ends_the_machine_in_order() {
+    let tree = Tree::new(
+        r#"
+trap 'echo program: SIGTERM came; echo status 0 > $VERDICT; exit 9' TERM
+sleep 1000 &
+echo program: ready
+wait
+"#,
+    );
+    let boot = press_ctrl_alt_del(&tree, &[]);
+    boot.demand_success();
+    boot.demand_line("program: SIGTERM came");
+    boot.demand(boot.programs.contains(" exited with status 9\n"), "the program's end is reported");
+    boot.demand(boot.kernel.contains("reboot: Restarting system"), "it restarts");
+
+    // An init that does not ask for the signal: the kernel resets on the spot.
+    let naive = TempDir::new();
+    let init = naive.script("init", &format!("{NAIVE}/etc/rc\n"));
+    let boot = press_ctrl_alt_del(&tree, &[&format!("INIT={init}")]);
+    boot.demand_failure("picoinit: lost: ");
+    boot.demand(!boot.programs.contains("SIGTERM came"), "nobody is told");
+    boot.demand(boot.kernel.contains("reboot: Restarting system"), "it restarts");
+}
+
+/// Boots, and presses Ctrl-Alt-Del on the machine's keyboard once the program is ready.
+fn press_ctrl_alt_del(tree: &Tree, variables: &[&str]) -> Boot {
+    let _alone = alone();
+    let folder = TempDir::new();
+    let socket = folder.join("monitor");
+    let monitor = format!("QEMU_EXTRA=-monitor unix:{socket},server=on,wait=off");
+    let mut session = tree.start(&[&[monitor.as_str()], variables].concat());
+    session.wait_for("program: ready");
+    let mut stream = UnixStream::connect(&socket).expect("connect to QEMU's monitor");
+    stream.write_all(b"sendkey ctrl-alt-delete\n").expect("send to QEMU's monitor");
+    // The connection stays until the end, so that QEMU reads what was sent.
+    let boot = Boot::of(session);
+    drop(stream);
+    boot
+}
+
+#[test]
+fn file_systems_end_clean() {
+    let tree = Tree::new(
+        r#"
+depmod
+modprobe virtio_pci
+modprobe virtio_blk
+mkdir -p "/mnt/my disk"
+mount -t ext4 /dev/vda "/mnt/my disk"
+mkdir "/mnt/my disk/inner"
+mount -t ext4 /dev/vdb "/mnt/my disk/inner"
+echo outer > "/mnt/my disk/file"
+echo inner > "/mnt/my disk/inner/file"
+setsid /etc/server &
+until [ -e /run/ready ]; do :; done
+echo status 0 > $VERDICT
+[ ! "$cut" ] || poweroff -n -f
+"#,
+    );
+    // It holds a file open, and writes into it when it is told to end.
+    tree.script(
+        "etc/server",
+        r#"
+exec > "/mnt/my disk/server"
+trap 'echo saved; kill $!; exit' TERM
+sleep 1000 &
+: > /run/ready
+wait
+"#,
+    );
+    if let Err(why) = add_disk_modules(&tree) {
+        return skip(&why);
+    }
+    // With a journal and without: they differ in how they say that they are clean.
+    let folder = TempDir::new();
+    let (outer, inner) = (folder.join("outer"), folder.join("inner"));
+    let format = || {
+        run("mke2fs", &["-q", "-F", "-t", "ext4", &outer, "16M"]);
+        run("mke2fs", &["-q", "-F", "-t", "ext4", "-O", "^has_journal", &inner, "16M"]);
+    };
+    let disk = |id, image| {
+        format!("-drive file={image},format=raw,if=none,id={id} -device virtio-blk-pci,drive={id}")
+    };
+    let disks = format!("QEMU_EXTRA={} {}", disk("outer", &outer), disk("inner", &inner));
+
+    format();
+    let boot = tree.run(&[&disks]);
+    boot.demand_success();
+    for image in [&outer, &inner] {
+        let faults = faults(image);
+        boot.demand(faults.is_empty(), &format!("{image} is clean: {faults}"));
+    }
+    for (image, file, content) in
+        [(&outer, "file", "outer"), (&inner, "file", "inner"), (&outer, "server", "saved")]
+    {
+        let (_, said) = run("debugfs", &["-R", &format!("cat {file}"), image]);
+        let found = said.lines().any(|line| line == content);
+        boot.demand(found, &format!("{file} in {image} is whole: {said}"));
+    }
+
+    // The same, but the program itself cuts the power.
+    format();
+    let boot = tree.run(&[&disks, "APPEND=cut=1"]);
+    boot.demand_success();
+    for image in [&outer, &inner] {
+        boot.demand(!faults(image).is_empty(), &format!("{image} is not clean"));
+    }
+}
+
+/// What is wrong with the ext4 file system in this image: nothing, if it was
+/// unmounted.
+fn faults(image: &str) -> String {
+    let (status, mut faults) = run("e2fsck", &["-f", "-n", image]);
+    if status == Some(0) {
+        faults.clear();
+    }
+    let (_, header) = run("dumpe2fs", &["-h", image]);
+    let value = |name| {
+        let line = header.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name} in {header}")).trim()
+    };
+    if value("Filesystem state:") != "clean" {
+        faults += "its state is not clean";
+    }
+    if value("Filesystem features:").contains("needs_recovery") {
+        faults += "its journal holds what has not reached its place yet";
+    }
+    faults
+}
+
+/// Puts into the tree what the kernel needs to see a disk, where that is not
+/// built in; or says why not.
+fn add_disk_modules(tree: &Tree) -> Result<(), String> {
+    let kernel = kernel();
+    let release = release(&kernel);
+    let folders = ["build/kernel/lib/modules", "build/kernel/usr/lib/modules", "/lib/modules"];
+    let folder = folders
+        .iter()
+        .map(|folder| Path::new(ROOT).join(folder).join(&release))
+        .find(|folder| folder.is_dir())
+        .ok_or(format!("the modules of Linux {release} are in none of {folders:?}"))?;
+
+    let built_in = fs::read_to_string(folder.join("modules.builtin")).unwrap_or_default();
+    let target = tree.path().join("lib/modules").join(&release);
+    fs::create_dir_all(&target).expect("make a folder");
+    fs::write(target.join("modules.builtin"), &built_in).expect("write a file");
+    let mut found = built_in;
+    for part in ["kernel/drivers/virtio", "kernel/drivers/block"] {
+        for entry in fs::read_dir(folder.join(part)).into_iter().flatten() {
+            let path = entry.expect("list a folder").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Some((name, compressed)) = name.split_once(".ko") else {
+                continue;
+            };
+            if name.starts_with("virtio") {
+                let decompress = match compressed {
+                    "" => "cat",
+                    ".xz" => "xz -dc",
+                    ".zst" => "zstd -dc",
+                    ".gz" => "gzip -dc",
+                    other => return Err(format!("{name}.ko{other}: what is {other}?")),
+                };
+                let to = target.join(format!("{name}.ko"));
+                let script = format!("{decompress} < \"$0\" > \"$1\"");
+                let status = Command::new("sh").args(["-c", &script]).arg(&path).arg(to).status();
+                if !status.expect("run sh").success() {
+                    return Err(format!("{decompress} fails"));
+                }
+                found += name;
+            }
+        }
+    }
+    match ["virtio_pci", "virtio_blk"].iter().find(|name| !found.contains(*name)) {
+        Some(name) => Err(format!("Linux {release} has no {name}")),
+        None => Ok(()),
+    }
+}
+
+/// The kernel that `make run` boots.
+fn kernel() -> PathBuf {
+    let named = env::var("KERNEL").unwrap_or_default();
+    let (status, said) = run("lab/kernel.sh", &["build/kernel", &named]);
+    assert_eq!(status, Some(0), "no kernel: {said}");
+    Path::new(ROOT).join(said.lines().last().unwrap_or_default())
+}
+
+/// The release of a kernel, such as 6.1.0-56-cloud-amd64. The place where it
+/// stands is at offset 0x20e, less 0x200 (Documentation/arch/x86/boot.rst).
+fn release(kernel: &Path) -> String {
+    let bytes = fs::read(kernel).expect("read the kernel");
+    let at = 0x200 + usize::from(u16::from_le_bytes([bytes[0x20e], bytes[0x20f]]));
+    let end = bytes[at..].iter().position(|byte| b" \0".contains(byte));
+    String::from_utf8_lossy(&bytes[at..at + end.expect("an end")]).into_owned()
+}
+
+#[test]
+fn make_says_how_a_boot_went_wrong() {
+    // Each claims success, which must not help it; but the one that says nothing.
+    let lost = Tree::new("");
+    lost.run(&[]).demand_failure("picoinit: lost: ");
+
+    let folder = TempDir::new();
+    let init = folder.script("init", &format!("{NAIVE}echo status 0 > $VERDICT\n"));
+    let panicked = lost.run(&[&format!("INIT={init}")]);
+    panicked.demand_failure("picoinit: panicked: ");
+    panicked.demand(panicked.kernel.contains("Attempted to kill init!"), "it panics");
+
+    let hung = Tree::new("echo status 0 > $VERDICT\nexec sleep 1000\n");
+    hung.run(&["TIMEOUT=6"]).demand_failure("picoinit: hung: ");
+}
+
+#[test]
+fn make_panic_explains_the_panic() {
+    let _alone = alone();
+    let boot = Boot::of(Session::piped(make(&["panic"])));
+    boot.demand_success();
+    boot.demand(
+        boot.kernel.contains("Kernel panic - not syncing: VFS: Unable to mount root fs"),
+        "it panics for want of a root file system",
+    );
+    let explanation = boot.said.lines().rev().take_while(|line| line.starts_with("picoinit: "));
+    boot.demand(explanation.count() == 2, "two lines explain it");
+}
+
+const HOW_TO_LEAVE: &str = "hold Ctrl, press A, release both, press X";
+const PROMPT: &str = "picoinit# ";
+
+/// Types `make shell` on a terminal, and waits for the prompt.
+fn begin_shell() -> Session {
+    let mut shell = type_command("make shell");
+    shell.wait_for(HOW_TO_LEAVE);
+    shell.wait_for(PROMPT);
+    shell
+}
+
+/// Waits until `make shell` has ended. It has to succeed, and to leave the
+/// terminal as it was.
+fn end_shell(shell: Session) -> String {
+    let (status, said) = shell.end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(terminal_is_unharmed(&said), "{said}");
+    assert_eq!(said.matches(HOW_TO_LEAVE).count(), 2, "{said}");
+    said
+}
+
+#[test]
+fn shell_has_job_control_and_restarts_on_sigterm() {
+    let _alone = alone();
+    let mut shell = begin_shell();
+    // What waits for the event is computed, so that its echo is not mistaken for it.
+    shell.type_in("sh -c 'echo run$((6*7)); exec sleep 1000'\r");
+    shell.wait_for("run42");
+    shell.type_in("\x1a");
+    shell.wait_for("Stopped");
+    shell.wait_for(PROMPT);
+    shell.type_in("kill %1; wait; sh -c 'echo run$((6*8)); exec cat'\r");
+    shell.wait_for("run48");
+    shell.type_in("\x03");
+    shell.wait_for(PROMPT);
+    shell.type_in("echo status=$?\r");
+    shell.wait_for("status=130");
+    let no_terminal = "can't access tty";
+    assert!(!shell.said().contains(no_terminal), "{}", shell.said());
+    // In a session without terminal, it does complain.
+    shell.type_in("setsid sh\r");
+    shell.wait_for(no_terminal);
+    shell.wait_for(PROMPT);
+    shell.type_in("exit\r");
+    shell.wait_for(PROMPT);
+
+    shell.type_in("kill -TERM 1\r");
+    shell.wait_for("reboot: Restarting system");
+    shell.wait_for(PROMPT);
+    shell.type_in("poweroff\r");
+    shell.wait_for("reboot: Power down");
+    end_shell(shell);
+}
+
+#[test]
+fn shell_obeys_reboot_and_the_end_of_its_input() {
+    let _alone = alone();
+    let mut shell = begin_shell();
+    shell.type_in("reboot\r");
+    shell.wait_for("reboot: Restarting system");
+    shell.wait_for(PROMPT);
+    shell.type_in("\x04");
+    shell.wait_for("reboot: Power down");
+    end_shell(shell);
+}
+
+#[test]
+fn shell_halts_and_is_left_by_keys() {
+    let _alone = alone();
+    let mut shell = begin_shell();
+    shell.type_in("halt\r");
+    shell.wait_for("reboot: System halted");
+    shell.type_in("\x01x");
+    let said = end_shell(shell);
+    assert!(!said.contains("reboot: Power down"), "{said}");
+}

@@ -1,0 +1,497 @@
+//! What make and the scripts of lab/ do before a boot and after it: bad input
+//! is refused, tools and kernels are found, a boot is judged, and what is
+//! built does not depend on who builds it, where and when.
+
+#[path = "common/boot.rs"]
+mod boot;
+
+use boot::{
+    ROOT, Session, TempDir, alone, command, make, run, skip, terminal_is_unharmed, type_command,
+};
+use nix::sys::signal::Signal;
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+/// Programs that take the place of others, and leave a mark when they run.
+struct Stubs(TempDir);
+
+impl Stubs {
+    fn new(names: &[&str]) -> Stubs {
+        let stubs = Stubs(TempDir::new());
+        for name in names {
+            stubs.add(name, "");
+        }
+        stubs
+    }
+
+    /// Adds one that also does this.
+    fn add(&self, name: &str, script: &str) {
+        let marks = self.0.path().join("marks");
+        let mark = format!("echo \"{name} $*\" >> '{}'\n{script}", marks.display());
+        self.0.script(name, &mark);
+    }
+
+    /// Adds the real ones of these.
+    fn add_real(&self, names: &[&str]) {
+        for name in names {
+            let (_, path) = run("sh", &["-c", &format!("command -v {name}")]);
+            symlink(path.trim(), self.0.path().join(name)).expect("link");
+        }
+    }
+
+    /// The command lines of those that ran.
+    fn ran(&self) -> String {
+        fs::read_to_string(self.0.path().join("marks")).unwrap_or_default()
+    }
+
+    /// A PATH with these before all others.
+    fn first(&self) -> String {
+        format!("{}:{}", self.only(), std::env::var("PATH").unwrap_or_default())
+    }
+
+    /// A PATH with these and no others.
+    fn only(&self) -> String {
+        self.0.path().to_str().expect("a path in UTF-8").to_string()
+    }
+}
+
+/// Demands that `command` fails, and that this is all that it says: one line,
+/// which contains `what`, and make's own.
+#[track_caller]
+fn demand_refusal(command: Command, what: &str) {
+    let text = format!("{command:?}");
+    let (status, said) = Session::piped(command).end();
+    assert!(status.is_some_and(|status| status != 0), "{text} succeeds: {said}");
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with("make: *** ")).collect();
+    assert_eq!(lines.len(), 1, "{text} says: {said}");
+    assert!(lines[0].starts_with("picoinit: "), "{text} says: {said}");
+    assert!(lines[0].contains(what), "{text} says nothing of {what}: {said}");
+}
+
+/// `make TARGET`, with programs that only leave a mark for cargo and for QEMU.
+fn stubbed_make(stubs: &Stubs, target: &str, variable: &str) -> Command {
+    let qemu = format!("QEMU={}/qemu", stubs.only());
+    let mut command = make(&[target, &qemu, "NO_INSTALL=1", variable]);
+    command.env("PATH", stubs.first());
+    command
+}
+
+#[test]
+fn bad_input_is_refused_before_anything_is_built() {
+    let _alone = alone();
+    let stubs = Stubs::new(&["cargo", "qemu"]);
+    let log = Path::new(ROOT).join("build/console.log");
+    let state = || fs::metadata(&log).and_then(|metadata| metadata.modified()).ok();
+    let before = state();
+    for target in ["run", "shell", "panic", "archive"] {
+        for variable in [
+            "KERNEL=/no/such/file",
+            "KERNEL=Makefile",
+            "KERNEL=src",
+            "ACCEL=foo",
+            "ROOTFS=nowhere",
+            "MEM=abc",
+            "MEM=-1",
+            "MEM=",
+            "CPUS=x",
+            "TIMEOUT=x",
+        ] {
+            // make shell has its own tree.
+            if (target, variable) != ("shell", "ROOTFS=nowhere") {
+                demand_refusal(stubbed_make(&stubs, target, variable), variable);
+            }
+        }
+    }
+    assert_eq!(stubs.ran(), "");
+    assert_eq!(state(), before);
+
+    // With nothing to refuse, both run.
+    Session::piped(stubbed_make(&stubs, "build", "ACCEL=tcg")).end();
+    let kernel = format!("KERNEL={}", stubs.0.join("vmlinuz"));
+    write_kernel(&stubs.0.path().join("vmlinuz"));
+    let mut panic = stubbed_make(&stubs, "panic", "ACCEL=tcg");
+    panic.arg(kernel);
+    Session::piped(panic).end();
+    assert!(stubs.ran().contains("cargo build"), "{}", stubs.ran());
+    assert!(stubs.ran().contains("qemu -accel tcg"), "{}", stubs.ran());
+}
+
+/// A file that passes for a kernel.
+fn write_kernel(path: &Path) {
+    let mut bytes = vec![0; 514];
+    bytes.extend(b"HdrS");
+    fs::write(path, bytes).expect("write a file");
+}
+
+/// Starts a command line without root's right to read every file.
+const NOT_ALMIGHTY: &[&str] = &["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+
+#[test]
+fn a_kernel_that_cannot_be_read_is_refused() {
+    let folder = TempDir::new();
+    let path = folder.path().join("vmlinuz");
+    write_kernel(&path);
+    let attempt = |mode| {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
+        let name = folder.join("vmlinuz");
+        let words = ["lab/kernel.sh", "build/kernel", &name];
+        // Root would read it all the same.
+        let words = if File::open(&path).is_ok() {
+            [NOT_ALMIGHTY, &words].concat()
+        } else {
+            words.to_vec()
+        };
+        let mut command = command(words[0]);
+        command.args(&words[1..]);
+        command
+    };
+    demand_refusal(
+        attempt(0o000),
+        &format!("KERNEL={} cannot be read by you", folder.join("vmlinuz")),
+    );
+    let (status, said) = Session::piped(attempt(0o400)).end();
+    assert_eq!((status, said.trim()), (Some(0), folder.join("vmlinuz").as_str()));
+}
+
+/// Runs a shell script as root of a mount namespace of its own; `$0` is an empty folder.
+fn in_namespace(folder: &TempDir, script: &str) -> Option<Command> {
+    let namespace = ["--user", "--map-root-user", "--mount"];
+    let (status, said) = run("unshare", &[&namespace[..], &["true"]].concat());
+    if status != Some(0) {
+        skip(&format!("there is no mount namespace to be had: {said}"));
+        return None;
+    }
+    let mut command = command("unshare");
+    command.args(namespace).args(["sh", "-e", "-c", script]).arg(folder.path());
+    Some(command)
+}
+
+/// Makes a /dev with little in it.
+const LITTLE_DEV: &str = r#"
+for name in null zero urandom; do : > "$0/$name"; mount --bind /dev/$name "$0/$name"; done
+"#;
+/// Adds to it a /dev/kvm that can be opened.
+const FAKE_KVM: &str = r#"
+: > "$0/kvm"; mount --bind /dev/null "$0/kvm"
+"#;
+const ENTER_DEV: &str = r#"
+mount --rbind "$0" /dev
+"#;
+
+#[test]
+fn kvm_is_refused_where_there_is_none() {
+    let _alone = alone();
+    let stubs = Stubs::new(&["cargo", "qemu"]);
+    write_kernel(&stubs.0.path().join("vmlinuz"));
+    let (kernel, qemu) = (stubs.0.join("vmlinuz"), stubs.0.join("qemu"));
+    let attempt = |target: &str, kvm: &str| {
+        let folder = TempDir::new();
+        let go = format!("make {target} ACCEL=kvm NO_INSTALL=1 QEMU={qemu} KERNEL={kernel}");
+        let mut command = in_namespace(&folder, &format!("{LITTLE_DEV}{kvm}{ENTER_DEV}{go}"))?;
+        command.env("PATH", stubs.first());
+        Some((folder, command))
+    };
+    for target in ["run", "shell", "panic"] {
+        let Some((_folder, command)) = attempt(target, "") else { return };
+        demand_refusal(command, "ACCEL=kvm");
+    }
+    assert_eq!(stubs.ran(), "");
+
+    let Some((_folder, command)) = attempt("panic", FAKE_KVM) else { return };
+    let (_, said) = Session::piped(command).end();
+    assert!(stubs.ran().contains("qemu -accel kvm"), "{said}");
+}
+
+#[test]
+fn auto_takes_kvm_only_if_a_guest_speaks_and_remembers_that() {
+    // A KVM, what a guest under it says, and what follows.
+    for (kvm, says, answer) in
+        [(FAKE_KVM, "Linux version", "kvm"), (FAKE_KVM, "", "tcg"), ("", "Linux version", "tcg")]
+    {
+        let stubs = Stubs::new(&[]);
+        stubs.add("qemu", &format!("echo '{says}'"));
+        let cache = stubs.0.join("cache");
+        for _ in 0..2 {
+            let folder = TempDir::new();
+            let go = format!("lab/accel.sh auto {cache} {}/qemu kernel", stubs.only());
+            let script = format!("{LITTLE_DEV}{kvm}{ENTER_DEV}{go}");
+            let Some(command) = in_namespace(&folder, &script) else {
+                return;
+            };
+            let (status, said) = Session::piped(command).end();
+            assert_eq!((status, said.lines().last()), (Some(0), Some(answer)), "{said}");
+        }
+        let tries = if kvm.is_empty() { 0 } else { 1 };
+        assert_eq!(stubs.ran().lines().count(), tries, "{answer}: it is tried once");
+    }
+}
+
+#[test]
+fn the_newest_readable_kernel_is_taken() {
+    let boot = TempDir::new();
+    for name in ["vmlinuz-6.1.0-9", "vmlinuz-6.1.0-10", "vmlinuz-6.1.0-11", "config-6.1.0-12"] {
+        write_kernel(&boot.path().join(name));
+    }
+    fs::write(boot.path().join("vmlinuz-6.1.0-13"), "no kernel").expect("write a file");
+    let unreadable = boot.path().join("vmlinuz-6.1.0-11");
+    fs::set_permissions(unreadable, fs::Permissions::from_mode(0o000)).expect("chmod");
+    let downloaded = TempDir::new();
+    fs::create_dir(downloaded.path().join("boot")).expect("make a folder");
+    write_kernel(&downloaded.path().join("boot/vmlinuz-1"));
+
+    let stubs = Stubs::new(&["apt-cache"]);
+    stubs.add("apt-get", "case $* in *' download '*) : > x.deb ;; esac");
+    stubs.add("dpkg-deb", "mkdir -p \"$3/boot\"; cp \"$KERNEL\" \"$3/boot/vmlinuz-2\"");
+    let choose = |boot: &TempDir, directory: &str| {
+        let script = format!(
+            "mount --bind \"$0\" /boot; exec {} lab/kernel.sh {directory}",
+            NOT_ALMIGHTY.join(" ")
+        );
+        let mut command = in_namespace(boot, &script)?;
+        command.env("PATH", stubs.first());
+        command.env("KERNEL", downloaded.path().join("boot/vmlinuz-1"));
+        Some(Session::piped(command).end())
+    };
+    let empty = TempDir::new();
+    let Some((_, said)) = choose(&boot, downloaded.name()) else {
+        return;
+    };
+    assert_eq!(said, "/boot/vmlinuz-6.1.0-10\n");
+    let Some((_, said)) = choose(&empty, downloaded.name()) else {
+        return;
+    };
+    assert_eq!(said, format!("{}/boot/vmlinuz-1\n", downloaded.name()));
+    assert_eq!(stubs.ran(), "");
+
+    // None in either: it is downloaded, and only then.
+    let directory = empty.join("new");
+    let Some((status, said)) = choose(&TempDir::new(), &directory) else {
+        return;
+    };
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.starts_with("picoinit: there is no kernel in /boot"), "{said}");
+    assert!(said.ends_with(&format!("{directory}/boot/vmlinuz-2\n")), "{said}");
+    assert!(stubs.ran().contains("apt-get "), "{}", stubs.ran());
+    // And where that fails, it says what to type.
+    stubs.add("apt-get", "exit 1");
+    let Some((status, said)) = choose(&TempDir::new(), &empty.join("none")) else {
+        return;
+    };
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("make run KERNEL="), "{said}");
+}
+
+/// A machine with apt-get, whose user has this number.
+fn machine(user: u32) -> Stubs {
+    let stubs = Stubs::new(&["there", "apt-get"]);
+    stubs.add_real(&["sort", "tr"]);
+    stubs.0.script("id", &format!("echo {user}\n"));
+    stubs
+}
+
+/// Has lab/tools.sh look for three commands on that machine, of which two are
+/// not there. Returns its exit status, and what it said.
+fn look_for_tools(machine: &Stubs, no_install: &str) -> (Option<i32>, String) {
+    let mut command = command("lab/tools.sh");
+    command
+        .args(["absent", "there", "qemu-system-x86_64"])
+        .env("NO_INSTALL", no_install)
+        .env("PATH", machine.only());
+    Session::piped(command).end()
+}
+
+const INSTALL: &str = "apt-get install --no-install-recommends absent qemu-system-x86";
+
+#[test]
+fn missing_tools_are_named_and_not_installed_unless_that_is_allowed() {
+    let may_not = machine(0);
+    let no_sudo = machine(1000);
+    let sudo_asks = machine(1000);
+    sudo_asks.add("sudo", "exit 1");
+    for (stubs, no_install, type_this) in [
+        (&may_not, "1", format!("as root: {INSTALL}")),
+        (&no_sudo, "", format!("as root: {INSTALL}")),
+        (&sudo_asks, "", format!("sudo {INSTALL}")),
+    ] {
+        let (status, said) = look_for_tools(stubs, no_install);
+        assert_eq!(status, Some(1), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.starts_with("picoinit: missing: absent qemu-system-x86_64."), "{said}");
+        assert!(said.contains(&type_this), "{said}");
+        assert!(!stubs.ran().contains("install"), "{}", stubs.ran());
+    }
+}
+
+#[test]
+fn missing_tools_are_installed_by_root_or_through_sudo() {
+    let root = machine(0);
+    let sudo = machine(1000);
+    sudo.add("sudo", "[ \"$1\" = -n ] || exec \"$@\"");
+    for (stubs, through) in [(&root, ""), (&sudo, "sudo ")] {
+        let (status, said) = look_for_tools(stubs, "");
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains(&format!("Installing: {through}{INSTALL}")), "{said}");
+        assert!(stubs.ran().contains(&format!("{through}{INSTALL} -y\n")), "{}", stubs.ran());
+    }
+
+    // A list of packages that is too old is fetched anew.
+    let old_list = machine(0);
+    let list = old_list.0.join("list");
+    old_list.add("apt-get", &format!("[ $1 != update ] || : > {list}; [ -e {list} ]"));
+    let (status, said) = look_for_tools(&old_list, "");
+    assert_eq!(status, Some(0), "{said}");
+    let steps: Vec<String> = old_list
+        .ran()
+        .lines()
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(steps, ["apt-get install", "apt-get update", "apt-get install"]);
+
+    let offline = machine(0);
+    offline.add("apt-get", "exit 1");
+    let (status, said) = look_for_tools(&offline, "");
+    assert_ne!(status, Some(0), "{said}");
+}
+
+#[test]
+fn tools_that_are_there_are_not_looked_for_further() {
+    let stubs = machine(0);
+    let mut command = command("lab/tools.sh");
+    command.args(["there", "sort"]).env("PATH", stubs.only());
+    assert_eq!(Session::piped(command).end(), (Some(0), String::new()));
+    assert_eq!(stubs.ran(), "");
+}
+
+/// Has lab/boot.sh run, in place of QEMU, a shell script that knows $LOG and
+/// $VERDICT. Both files are there already, from a boot that went well.
+fn judge(expect: &str, timeout: u32, qemu: &str) -> (Option<i32>, String) {
+    let folder = TempDir::new();
+    let (log, verdict) = (folder.join("log"), folder.join("verdict"));
+    fs::write(folder.path().join("log"), "Kernel panic - not syncing\n").expect("write a file");
+    fs::write(folder.path().join("verdict"), "status 0\n").expect("write a file");
+    let mut command = command("lab/boot.sh");
+    command
+        .args([expect, &timeout.to_string(), &log, &verdict, "sh", "-c", qemu])
+        .env("LOG", &log)
+        .env("VERDICT", &verdict);
+    Session::piped(command).end()
+}
+
+const SAY_PANIC: &str = "echo '[ 1.0] Kernel panic - not syncing: why' > $LOG;";
+const SAY_0: &str = "printf 'status 0\\r\\n' > $VERDICT;";
+
+#[test]
+fn a_boot_is_judged_by_what_was_said() {
+    for (expect, qemu) in
+        [("verdict", SAY_0.to_string()), ("panic", SAY_PANIC.to_string()), ("end", String::new())]
+    {
+        let (status, said) = judge(expect, 9, &qemu);
+        assert_eq!(status, Some(0), "{expect}: {qemu}: {said}");
+    }
+    for (expect, qemu, complaint) in [
+        ("verdict", String::new(), "lost: the machine ended"),
+        ("verdict", "printf 'status' > $VERDICT".into(), "lost: "),
+        ("verdict", "echo status x > $VERDICT".into(), "lost: "),
+        ("verdict", "echo all is well > $VERDICT".into(), "lost: "),
+        ("verdict", "echo status 0 1 > $VERDICT".into(), "lost: "),
+        ("verdict", format!("{SAY_0} {SAY_0} cat $VERDICT $VERDICT > x; mv x $VERDICT"), "lost: "),
+        ("verdict", "echo status 3 > $VERDICT".into(), "the program ended with status 3"),
+        ("verdict", format!("{SAY_0} {SAY_PANIC}"), "panicked: "),
+        ("verdict", format!("{SAY_0} exit 3"), "QEMU ended with status 3"),
+        ("panic", SAY_0.into(), "the kernel did not panic"),
+        ("panic", format!("{SAY_PANIC} exit 3"), "QEMU ended with status 3"),
+        ("end", SAY_PANIC.into(), "panicked: "),
+        ("end", "exit 3".into(), "QEMU ended with status 3"),
+    ] {
+        let (status, said) = judge(expect, 9, &qemu);
+        assert_eq!(status, Some(1), "{expect}: {qemu}: {said}");
+        assert!(said.starts_with(&format!("picoinit: {complaint}")), "{expect}: {qemu}: {said}");
+        assert_eq!(said.lines().count(), 2, "{expect}: {qemu}: {said}");
+    }
+}
+
+#[test]
+fn a_boot_that_hangs_is_ended() {
+    // The second does not end when it is told to.
+    for qemu in ["exec sleep 1000", "trap '' TERM; exec sleep 1000"] {
+        let (status, said) = judge("verdict", 1, &format!("{SAY_0} {qemu}"));
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.starts_with("picoinit: hung: "), "{said}");
+    }
+}
+
+/// What does to a terminal what QEMU and the firmware do.
+const HARM: &str = r#"stty raw isig -echo; printf "\033[?7l""#;
+
+#[test]
+fn the_terminal_is_left_as_it_was() {
+    let folder = TempDir::new();
+    let boot = |qemu: &str| {
+        let (log, verdict) = (folder.join("log"), folder.join("verdict"));
+        format!("lab/boot.sh end 0 {log} {verdict} sh -c '{qemu}'")
+    };
+    let (_, said) = type_command(&boot(HARM)).end();
+    assert!(terminal_is_unharmed(&said), "{said}");
+    let (_, said) = type_command(HARM).end();
+    assert!(!terminal_is_unharmed(&said), "{said}");
+
+    let mut session = type_command(&boot(&format!("{HARM}; echo ready; exec sleep 1000")));
+    session.wait_for("ready");
+    session.type_in("\x03");
+    let (status, said) = session.end();
+    assert_ne!(status, Some(0), "{said}");
+    assert!(terminal_is_unharmed(&said), "{said}");
+}
+
+#[test]
+fn a_boot_that_is_ended_from_outside_leaves_nothing_behind() {
+    let folder = TempDir::new();
+    let mut command = command("lab/boot.sh");
+    let files = [folder.join("log"), folder.join("verdict")];
+    command.args(["end", "0"]).args(files).args(["sh", "-c", "echo ready; exec sleep 1000"]);
+    let mut session = Session::piped(command);
+    session.wait_for("ready");
+    session.signal(Signal::SIGTERM);
+    // It has ended when nobody has its output open any more.
+    let (status, said) = session.end();
+    assert_ne!(status, Some(0), "{said}");
+}
+
+/// The project's files in another folder, with nothing that was built.
+fn copy_project(to: &Path) {
+    fs::create_dir(to).expect("make a folder");
+    let script = r#"find . -mindepth 1 -maxdepth 1 ! -name target ! -name build ! -name .git -exec cp -R {} "$0" \;"#;
+    let status = command("sh").args(["-c", script]).arg(to).status();
+    assert!(status.expect("run sh").success());
+}
+
+/// What `make archive` makes in this folder: /init, and the initramfs.
+fn build_in(folder: &Path, umask: &str) -> (Vec<u8>, Vec<u8>) {
+    let mut command = command("sh");
+    command
+        .args(["-c", "umask $0; exec make archive ROOTFS=demo NO_INSTALL=1", umask])
+        .current_dir(folder)
+        .env("CARGO_NET_OFFLINE", "true")
+        .env_remove("CARGO_TARGET_DIR");
+    let (status, said) = Session::piped(command).end();
+    assert_eq!(status, Some(0), "{said}");
+    let read = |name: &str| fs::read(folder.join(name)).expect("read what was built");
+    (read("target/x86_64-unknown-linux-gnu/release/init"), read("build/demo.cpio"))
+}
+
+#[test]
+fn what_is_built_does_not_depend_on_where_and_by_whom() {
+    let folder = TempDir::new();
+    let (here, there) = (folder.path().join("here"), folder.path().join("over there"));
+    copy_project(&here);
+    copy_project(&there);
+    let built = build_in(&here, "022");
+    assert!(built == build_in(&there, "077"), "it differs");
+
+    // One more byte in one file.
+    fs::write(there.join("initramfs/demo/etc/more"), "x").expect("write a file");
+    let more = build_in(&there, "077");
+    assert!(built.0 == more.0 && built.1 != more.1, "the archive does not depend on its files");
+}
