@@ -97,10 +97,28 @@ test: test-tools build $(BUILD)/busybox/bin/busybox
 	$(find-kernel); $(find-accel); \
 	KERNEL="$$(realpath "$$kernel")" ACCEL=$$accel cargo test --no-fail-fast $(TESTFLAGS)
 
+## bench     picoinit and its peers as PID 1, side by side; writes lab/bench/RESULTS.md
+PEERS := $(addprefix $(BUILD)/peers/,tini dumb-init catatonit busybox-static runit)
+bench: bench-tools build $(PEERS)
+	cargo build --release --package picoinit-lab $(QUIET)
+	$(TARGET)/picoinit-lab bench --init $(INIT) --packages $(BUILD)/peers --scratch $(BUILD)/bench \
+	--output lab/bench
+
+## kernels   the boot tests on each kernel that Debian has; writes lab/KERNELS.md
+kernels: test-tools build $(BUILD)/busybox/bin/busybox
+	lab/kernels.sh $(BUILD)/kernels lab/KERNELS.md
+
+## torture   the tests of faults, load and hostile input, whole: test takes a sample
+torture: test-tools build $(BUILD)/busybox/bin/busybox
+	$(find-kernel); $(find-accel); \
+	KERNEL="$$(realpath "$$kernel")" ACCEL=$$accel TORTURE=1 \
+	cargo test --no-fail-fast --test faults --test hostile --test load $(TESTFLAGS) -- --nocapture
+
 ## lint      formatting, and clippy with warnings as errors
 lint:
 	cargo fmt --check
-	cargo clippy --release --all-targets $(QUIET) -- -D warnings
+	cargo clippy --release --workspace --all-targets $(QUIET) -- -D warnings
+	cargo clippy --release --features container $(QUIET) -- -D warnings
 
 ## clean     remove what was built and downloaded
 clean:
@@ -151,10 +169,17 @@ check:
 	mkdir -p $(BUILD)
 
 tools: check
-	lab/tools.sh cargo cc cpio $(QEMU)
+	command -v cargo >/dev/null || { echo "picoinit: missing: cargo. Install Rust 1.93 or newer, from https://rustup.rs" >&2; exit 1; }
+	lab/tools.sh cc cpio $(QEMU)
 
 test-tools: tools
-	lab/tools.sh mke2fs e2fsck strace unshare setpriv
+	lab/tools.sh mke2fs e2fsck strace unshare setpriv bwrap runc
+
+bench-tools:
+	lab/tools.sh cargo cc gzip
+
+$(PEERS):
+	lab/package.sh $@ $(notdir $@)
 
 find-kernel = kernel=$$(lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))) || exit
 find-accel  = accel=$$(lab/accel.sh "$(ACCEL)" $(BUILD)/accel $(QEMU) "$$kernel") || exit
@@ -163,4 +188,4 @@ $(BUILD)/busybox/bin/busybox:
 	lab/package.sh $(BUILD)/busybox busybox-static
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
-.PHONY: run shell panic build archive test lint clean help check tools test-tools
+.PHONY: run shell panic build archive test bench kernels torture lint clean help check tools test-tools bench-tools

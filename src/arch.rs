@@ -16,7 +16,10 @@ compile_error!("src/arch.rs has no module for this CPU yet");
 mod x86_64 {
     use core::arch::{asm, global_asm};
     use core::ffi::c_ulong;
-    use linux_raw_sys::general::{__NR_exit, SA_RESTORER, kernel_sigaction, kernel_sigset_t};
+    use core::mem::transmute;
+    use linux_raw_sys::general::{
+        __NR_exit, __kernel_sighandler_t, SA_RESTORER, kernel_sigaction, kernel_sigset_t,
+    };
 
     /// Defines `_start`, the first instruction of the program, which calls
     /// `extern "C" fn(*const usize, &'static Shared) -> !`: with the address of
@@ -53,28 +56,14 @@ mod x86_64 {
     /// be pushed and popped, which is the shortest way to load them.
     #[macro_export]
     macro_rules! syscall {
-        ($number:expr, $a:expr) => {
-            $crate::syscall!(@ $number, in("rdi") $a as usize)
-        };
-        ($number:expr, $a:expr, $b:expr) => {
-            $crate::syscall!(@ $number, in("rdi") $a as usize, in("rsi") $b as usize)
-        };
-        ($number:expr, $a:expr, $b:expr, $c:expr) => {
-            $crate::syscall!(@ $number,
-                in("rdi") $a as usize, in("rsi") $b as usize, in("rdx") $c as usize)
-        };
-        ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr) => {
-            $crate::syscall!(@ $number, in("rdi") $a as usize, in("rsi") $b as usize,
-                in("rdx") $c as usize, in("r10") $d as usize)
-        };
-        ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => {
-            $crate::syscall!(@ $number, in("rdi") $a as usize, in("rsi") $b as usize,
-                in("rdx") $c as usize, in("r10") $d as usize, in("r8") $e as usize)
-        };
-        (@ $number:expr, $($argument:tt)*) => {{
+        ($number:expr, $a:expr $(, $b:expr $(, $c:expr $(, $d:expr $(, $e:expr)?)?)?)?) => {{
             let returned: usize;
-            core::arch::asm!("syscall", inlateout("rax") $number as usize => returned,
-                $($argument)*, lateout("rcx") _, lateout("r11") _);
+            core::arch::asm!(
+                "syscall", inlateout("rax") $number as usize => returned, in("rdi") $a as usize,
+                $(in("rsi") $b as usize, $(in("rdx") $c as usize,
+                $(in("r10") $d as usize, $(in("r8") $e as usize,)?)?)?)?
+                lateout("rcx") _, lateout("r11") _,
+            );
             returned as i32
         }};
     }
@@ -102,19 +91,26 @@ mod x86_64 {
     // For the ELF header in link.ld: EM_X86_64.
     global_asm!(".globl elf_machine", ".set elf_machine, 62");
 
+    // SAFETY: defined above; only its address is taken.
     unsafe extern "C" {
         fn picoinit_signal_return();
     }
 
+    /// A signal handler with SA_SIGINFO: the signal, and the first words of siginfo_t.
+    pub type Handler = extern "C" fn(i32, &[i32; 3]);
+
     /// The kernel's `struct sigaction` for `handler`, as rt_sigaction(2) takes it.
     #[inline(always)]
     pub fn sigaction(
-        handler: Option<unsafe extern "C" fn(i32)>,
+        handler: Option<Handler>,
         flags: u32,
         mask: kernel_sigset_t,
     ) -> kernel_sigaction {
         kernel_sigaction {
-            sa_handler_kernel: handler,
+            // SAFETY: with SA_SIGINFO, the kernel passes what a Handler takes.
+            sa_handler_kernel: unsafe {
+                transmute::<Option<Handler>, __kernel_sighandler_t>(handler)
+            },
             sa_flags: c_ulong::from(flags | SA_RESTORER),
             sa_restorer: Some(picoinit_signal_return),
             sa_mask: mask,

@@ -24,7 +24,8 @@ impl<const SIZE: usize> Buffer<SIZE> {
         }
     }
 
-    /// As a C string.
+    /// As a C string. If the buffer is full, there is no room for the 0; at 4096
+    /// bytes, that is PATH_MAX, and the kernel refuses such a path itself.
     pub fn as_word(&mut self) -> Word {
         self.push(0);
         Word(self.bytes.as_ptr().cast())

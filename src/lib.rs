@@ -17,6 +17,7 @@ macro_rules! panic_handler {
     () => {
         #[panic_handler]
         fn panic(_: &core::panic::PanicInfo) -> ! {
+            // SAFETY: defined nowhere, on purpose.
             unsafe extern "C" {
                 fn picoinit_a_panic_can_be_reached() -> !;
             }
@@ -32,6 +33,8 @@ macro_rules! panic_handler {
 pub mod arch;
 pub mod buffer;
 pub mod console;
+#[cfg(feature = "container")]
+pub mod container;
 pub mod mounts;
 pub mod program;
 pub mod reap;

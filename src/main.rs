@@ -11,11 +11,12 @@ picoinit::start!(main);
 
 /// Called by the first instruction, with the address of what the kernel left on the stack.
 extern "C" fn main(stack: *const usize, shared: &'static Shared) -> ! {
-    signals::block_all();
     if Pid::as_raw(Some(getpid())) > 1 {
         say::print(b"init: must run as PID 1\n");
         sys::exit(1);
     }
+    console::let_go();
+    signals::block_all();
     signals::reset_all();
     mounts::mount_all();
     console::open();

@@ -9,22 +9,23 @@ use crate::sys::{self, Word};
 use core::ffi::CStr;
 use core::num::NonZero;
 use core::ptr::null;
+use linux_raw_sys::errno::EPERM;
 use linux_raw_sys::general::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, O_RDONLY};
 use rustix::fs::{AtFlags, CWD, Mode, StatxAttributes, StatxFlags, mkdir, statx};
 
 /// Mounts everything, in this order: /dev/pts lies in /dev.
 pub fn mount_all() {
-    mount(c"proc", c"/proc", MS_NODEV, c"");
-    mount(c"sysfs", c"/sys", MS_NODEV, c"");
-    mount(c"devtmpfs", c"/dev", 0, c"");
-    mount(c"devpts", c"/dev/pts", 0, c"");
+    mount(c"proc", c"/proc", MS_NODEV, None);
+    mount(c"sysfs", c"/sys", MS_NODEV, None);
+    mount(c"devtmpfs", c"/dev", 0, None);
+    mount(c"devpts", c"/dev/pts", 0, None);
     // Unless it is told otherwise, a tmpfs is open to everyone.
-    mount(c"tmpfs", c"/run", MS_NODEV, c"mode=755");
+    mount(c"tmpfs", c"/run", MS_NODEV, Some(c"mode=755"));
 }
 
 /// Mounts one file system, unless something is mounted there already.
 /// Nothing on these is ever to be executed.
-fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: &'static CStr) {
+fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: Option<&'static CStr>) {
     // It may be there; and if it cannot be made, mount(2) will say so.
     let _ = mkdir(target, Mode::from_raw_mode(0o755));
     if is_mount_point(target) {
@@ -32,8 +33,10 @@ fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: &'static 
     }
     let flags = flags | MS_NOSUID | MS_NOEXEC;
     let target = Word(target.as_ptr());
-    let returned = sys::mount(Word(kind.as_ptr()), target, flags, Word(data.as_ptr()));
-    if returned < 0 {
+    let data = Word(data.map_or(null(), CStr::as_ptr));
+    let returned = sys::mount(Word(kind.as_ptr()), target, flags, data);
+    // In a container that may not mount, there is nothing to say of it.
+    if returned < 0 && returned != -(EPERM as i32) {
         say::cannot(c"cannot mount ", target, returned);
     }
 }
@@ -51,6 +54,8 @@ const DEPTH: usize = 16;
 /// Unmounts everything, so that nothing written is lost. What cannot be
 /// unmounted is made read-only, which serves as well; so is the root.
 pub fn unmount_all() {
+    // At the limit on descriptors, there would be none for the list.
+    sys::close(0);
     // The list begins with what was mounted first, but that cannot go before
     // what is mounted inside it; so each time, the innermost go.
     for _ in 0..DEPTH {

@@ -1,9 +1,13 @@
 //! Duty: start the program that PID 1 is there for.
 
+#[cfg(feature = "container")]
+use crate::container::{execvpe as execve, find_program};
 use crate::shared::Shared;
 use crate::sys::Word;
+#[cfg(not(feature = "container"))]
+use crate::sys::execve;
 use crate::{say, signals, sys, teardown};
-use core::ffi::c_char;
+use core::ffi::CStr;
 use core::ptr::null;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::errno::ENOENT;
@@ -11,7 +15,7 @@ use linux_raw_sys::general::LINUX_REBOOT_CMD_POWER_OFF;
 use rustix::process::{ioctl_tiocsctty, setsid};
 
 /// What runs when no program is named.
-static DEFAULT: [Word; 2] = [Word(c"/etc/rc".as_ptr()), Word(null())];
+const DEFAULT: &CStr = c"/etc/rc";
 
 /// The exit status of a program that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;
@@ -27,10 +31,17 @@ const NOT_EXECUTABLE: i32 = 126;
 /// argv, NULL, envp, NULL.
 #[inline(always)] // it has one caller
 pub unsafe fn start(shared: &Shared, stack: *const usize) {
+    let default = [Word(DEFAULT.as_ptr()), Word(null())];
     // SAFETY: the caller's.
     let (argv, envp) = unsafe {
         let argv = stack.add(1).cast::<Word>();
-        (find_program(argv, DEFAULT.as_ptr()), argv.add(*stack + 1))
+        (find_program(argv, default.as_ptr()), argv.add(*stack + 1))
+    };
+
+    #[cfg(feature = "container")]
+    // SAFETY: the environment is as the kernel made it.
+    unsafe {
+        crate::container::read_grace(shared, envp)
     };
 
     let child = sys::fork();
@@ -57,6 +68,7 @@ pub unsafe fn start(shared: &Shared, stack: *const usize) {
 /// # Safety
 ///
 /// `argv` is at least one word, then NULL.
+#[cfg(not(feature = "container"))]
 pub unsafe fn find_program(mut argv: *const Word, default: *const Word) -> *const Word {
     loop {
         // SAFETY: NULL is still to come, and a word has a first byte.
@@ -65,7 +77,7 @@ pub unsafe fn find_program(mut argv: *const Word, default: *const Word) -> *cons
             if (*argv).0.is_null() {
                 return default;
             }
-            if *(*argv).0 == b'/' as c_char {
+            if *(*argv).0 as u8 == b'/' {
                 return argv;
             }
         }
@@ -83,7 +95,7 @@ fn become_program(argv: *const Word, envp: *const Word) -> ! {
     let _ = ioctl_tiocsctty(stdin);
     signals::unblock_all();
     // SAFETY: both arrays end with NULL, as the kernel and `start` made them.
-    let (path, error) = unsafe { (*argv, sys::execve(*argv, argv, envp)) };
+    let (path, error) = unsafe { (*argv, execve(*argv, argv, envp)) };
     say::cannot(c"cannot run ", path, error);
     sys::exit(if error == -(ENOENT as i32) { NOT_FOUND } else { NOT_EXECUTABLE })
 }

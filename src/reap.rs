@@ -27,7 +27,8 @@ pub fn reap_forever(shared: &Shared) -> ! {
                 teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
             }
         } else if pid == -(ECHILD as i32) && teardown::is_under_way(shared) {
-            // Whoever is there is the child of somebody, so nobody is left.
+            // Every orphan is PID 1's, so all that began here has ended. Who entered
+            // a container from outside was told to end, too, but is not waited for.
             teardown::finish(shared);
         } else {
             signals::sleep_until_child_ends();

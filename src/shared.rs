@@ -1,5 +1,7 @@
 //! What the signal handler has to know.
 
+#[cfg(feature = "container")]
+use core::sync::atomic::AtomicU16;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32};
 
 /// What the signal handler and the code that it interrupts share. At the
@@ -14,11 +16,17 @@ pub struct Shared {
     pub stopping: AtomicU32,
     /// Whether the teardown has killed everyone.
     pub killed: AtomicBool,
+    /// How long the teardown lets processes take, in seconds.
+    #[cfg(feature = "container")]
+    pub grace: AtomicU16,
 }
 
+// As much as `_start` makes room for.
+const _: () = assert!(size_of::<Shared>() == 16);
+
 impl Shared {
-    /// Finds it from inside the signal handler, to which the kernel passes no
-    /// more than the signal's number.
+    /// Finds it from inside the signal handler, to which the kernel passes
+    /// nothing of ours.
     ///
     /// A `static` would be the usual way. It would make a second, writable
     /// segment of the program: 56 bytes of ELF header and a page of memory.
@@ -28,12 +36,14 @@ impl Shared {
     #[inline(always)]
     pub fn from_stack() -> &'static Shared {
         let here = 0usize;
-        let mut place = &raw const here;
+        // What is above was put there outside Rust: an address, no pointer into `here`.
+        let address = (&raw const here).expose_provenance();
+        let mut place = core::ptr::with_exposed_provenance::<usize>(address);
         // SAFETY: the mark is further up on the stack, and after it is what
         // `_start` zeroed, which outlives everything and is shared by atomics only.
         unsafe {
-            while place.read_volatile() != !place.add(1).addr() {
-                place = place.add(1);
+            while place.read_volatile() != !place.wrapping_add(1).addr() {
+                place = place.wrapping_add(1);
             }
             &*place.add(1).cast()
         }

@@ -12,16 +12,14 @@ use core::num::NonZero;
 use linux_raw_sys::general::*;
 
 /// A C string by the address of its first byte, as the kernel passes them; or
-/// NULL, which ends an array of them.
+/// NULL, which ends an array of them. Whoever makes one answers for it: that the
+/// bytes last as long as it does, and end with a 0.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Word(pub *const c_char);
 
-// SAFETY: nobody writes to the string.
-unsafe impl Sync for Word {}
-
 impl Word {
-    /// The bytes, without the 0 at the end.
+    /// The bytes, without the 0 at the end. Not for NULL.
     pub fn bytes(self) -> impl Iterator<Item = u8> {
         let mut next = self.0;
         core::iter::from_fn(move || {
@@ -83,17 +81,23 @@ pub unsafe fn sigaction(signal: u32, action: &kernel_sigaction) {
     unsafe { syscall!(__NR_rt_sigaction, signal, &raw const *action, 0, size) };
 }
 
-/// rt_sigtimedwait(2) without a time limit: sleeps until one of `set`, which
-/// is blocked, is pending, and takes it; or until a handler has run.
-pub fn wait_for_signal(set: kernel_sigset_t) {
-    // SAFETY: reads a set of the size given; no details are asked for.
-    unsafe { syscall!(__NR_rt_sigtimedwait, &raw const set, 0, 0, size_of_val(&set)) };
+/// rt_sigsuspend(2): sleeps until a handler has run, with `set` blocked in the
+/// meantime. Returns -EINTR.
+pub fn suspend(set: kernel_sigset_t) -> i32 {
+    // SAFETY: reads a set of the size given.
+    unsafe { syscall!(__NR_rt_sigsuspend, &raw const set, size_of_val(&set)) }
+}
+
+/// poll(2) of nothing: sleeps until a handler has run.
+pub fn pause() {
+    // SAFETY: no memory is involved.
+    unsafe { syscall!(__NR_ppoll, 0, 0, 0, 0) };
 }
 
 /// setitimer(2): sends SIGALRM to this process once, in `seconds`; 0 is never.
-pub fn alarm(seconds: i64) -> i32 {
+pub fn alarm(seconds: i32) -> i32 {
     // struct itimerval: the interval, then the time until the first.
-    let timer: [i64; 4] = [0, 0, seconds, 0];
+    let timer: [i64; 4] = [0, 0, seconds.into(), 0];
     // SAFETY: reads a struct itimerval.
     unsafe { syscall!(__NR_setitimer, ITIMER_REAL, &raw const timer, 0) }
 }
@@ -106,11 +110,11 @@ pub fn reboot(command: u32) -> i32 {
     unsafe { syscall!(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command) }
 }
 
-/// open(2), never as controlling terminal. Returns the lowest descriptor that
+/// open(2). Returns the lowest descriptor that
 /// is free, or -ENOENT, -ENODEV, ...
 pub fn open(path: Word, flags: u32) -> i32 {
     // SAFETY: a Word is a C string.
-    unsafe { syscall!(__NR_openat, AT_FDCWD, path.0, flags | O_NOCTTY) }
+    unsafe { syscall!(__NR_openat, AT_FDCWD, path.0, flags) }
 }
 
 /// read(2) of one byte of text; `None` at the end, or if it fails.
@@ -122,12 +126,14 @@ pub fn read_byte(descriptor: i32) -> Option<NonZero<u8>> {
 }
 
 /// poll(2): whether a line that is written to `descriptor` now is taken at
-/// once; not if it is a pipe that is full, or a terminal that was stopped.
+/// once; not if it is a pipe that is full, or a terminal that was stopped, or if
+/// a signal comes in the middle. The line has to wait after all if somebody else
+/// fills the pipe right then, or a terminal has room for a part of it only.
 pub fn is_writable(descriptor: i32) -> bool {
-    let wanted = pollfd { fd: descriptor, events: POLLOUT as i16, revents: 0 };
+    let mut wanted = pollfd { fd: descriptor, events: POLLOUT as i16, revents: 0 };
     let no_time = [0u64; 2];
     // SAFETY: one struct pollfd to read and write, and a struct timespec to read.
-    unsafe { syscall!(__NR_ppoll, &raw const wanted, 1, &raw const no_time, 0) != 0 }
+    unsafe { syscall!(__NR_ppoll, &raw mut wanted, 1, &raw const no_time, 0) > 0 }
 }
 
 /// close(2).

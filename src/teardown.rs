@@ -1,5 +1,7 @@
 //! Duty: end every process, then the machine.
 
+#[cfg(feature = "container")]
+use crate::container::grace;
 use crate::shared::Shared;
 use crate::sys::Word;
 use crate::{mounts, say, signals, sys};
@@ -10,7 +12,7 @@ use linux_raw_sys::general::{LINUX_REBOOT_CMD_CAD_OFF, SIGCONT, SIGKILL, SIGTERM
 /// How long processes may take to end, in seconds, once they were told to; and
 /// again once they were killed, so that one that hangs in the kernel does not
 /// hold up the rest for ever.
-const GRACE: i64 = 5;
+pub const GRACE: i32 = 5;
 
 /// Everyone but PID 1, to kill(2).
 const EVERYONE: i32 = -1;
@@ -33,7 +35,7 @@ pub fn begin(shared: &Shared, command: u32) {
         shared.stopping.store(command, Relaxed);
         sys::kill(EVERYONE, SIGTERM);
         // A stopped process has to be woken to see that it is to end.
-        press(SIGCONT);
+        press(shared, SIGCONT);
     }
 }
 
@@ -44,17 +46,22 @@ pub fn time_is_up(shared: &Shared) {
         return finish(shared);
     }
     shared.killed.store(true, Relaxed);
-    press(SIGKILL);
+    press(shared, SIGKILL);
+}
+
+#[cfg(not(feature = "container"))]
+fn grace(_: &Shared) -> i32 {
+    GRACE
 }
 
 /// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
-fn press(signal: u32) {
+fn press(shared: &Shared, signal: u32) {
     let returned = sys::kill(EVERYONE, signal);
     if returned < 0 && returned != -(ESRCH as i32) {
         say::cannot(c"cannot signal ", Word(c"everyone".as_ptr()), returned);
     }
     // Without a timer there can be no time to wait.
-    if sys::alarm(GRACE) < 0 {
+    if sys::alarm(grace(shared)) < 0 {
         sys::kill(EVERYONE, SIGKILL);
     }
 }

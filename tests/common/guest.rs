@@ -5,12 +5,13 @@
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::wait::{WaitStatus, wait, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpgrp, getpid, getppid, getsid, pipe, setsid};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{sleep, yield_now};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,10 @@ fn main() {
     match words.as_slice() {
         ["naive", program @ ..] => naive(program),
         ["without-reboot", program @ ..] => without_reboot(program),
+        ["watched", socket, call, program @ ..] => watched(number(socket), call, program),
+        ["exec-nothing", program] => exec_nothing(program),
+        ["stop-init"] => stop_init(),
+        ["leave"] => leave(),
         ["look", ..] => look(&arguments),
         ["orphans", count] => orphans(number(count)),
         ["burst", count] => burst(number(count)),
@@ -36,6 +41,12 @@ fn main() {
         ["sleep"] => loop {
             sleep(Duration::MAX);
         },
+        ["after-go", rest @ ..] => after_go(rest),
+        ["bursts", count, times] => (0..number(times)).for_each(|_| burst(number(count))),
+        ["bomb", limit, total, kind] => bomb(number(limit), number(total), *kind == "stubborn"),
+        ["all-signals", count, patience] => all_signals(number(count), number(patience)),
+        ["stop-in-storm", signal, patience] => stop_in_storm(number(signal), number(patience)),
+        ["disturbed"] => disturbed(),
         other => panic!("guest: what is {other:?}?"),
     }
 }
@@ -131,6 +142,96 @@ fn without_reboot(program: &[&str]) -> ! {
     let filter: BpfProgram = filter.expect("filter").try_into().expect("compile");
     seccompiler::apply_filter(&filter).expect("apply the filter");
     panic!("{}", Command::new(program[0]).args(&program[1..]).exec())
+}
+
+/// Becomes `program`, after it sent over `socket` a descriptor by which another
+/// process can answer for the kernel when a certain system call is made, or
+/// any: seccomp_unotify(2).
+fn watched(socket: i32, call: &str, program: &[&str]) -> ! {
+    use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    // The first word that a filter sees is the call's number.
+    let load = (BPF_LD | BPF_W | BPF_ABS) as u16;
+    let equal = (BPF_JMP | BPF_JEQ | BPF_K) as u16;
+    let answer = (BPF_RET | BPF_K) as u16;
+    // SAFETY: these only fill in a struct.
+    let mut filter = unsafe {
+        [
+            libc::BPF_STMT(load, 0),
+            // The descriptor has to be sent before anybody can answer.
+            libc::BPF_JUMP(equal, libc::SYS_sendmsg as u32, 2, 0),
+            libc::BPF_JUMP(equal, if call == "all" { 0 } else { number(call) }, 0, 1),
+            libc::BPF_STMT(answer, libc::SECCOMP_RET_USER_NOTIF),
+            libc::BPF_STMT(answer, libc::SECCOMP_RET_ALLOW),
+        ]
+    };
+    if call == "all" {
+        filter[2] = filter[3];
+    }
+    let program_of_filter =
+        libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: plain system calls; the filter outlives them.
+    let listener = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        let flags =
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program_of_filter)
+            as i32
+    };
+    assert!(listener >= 0, "seccomp: {}", Errno::last());
+    let (descriptors, bytes) = ([listener], [std::io::IoSlice::new(b"x")]);
+    sendmsg::<()>(
+        socket,
+        &bytes,
+        &[ControlMessage::ScmRights(&descriptors)],
+        MsgFlags::empty(),
+        None,
+    )
+    .expect("sendmsg");
+    // SAFETY: nobody uses it any more.
+    unsafe { libc::close(socket) };
+    panic!("{}", Command::new(program[0]).args(&program[1..]).exec())
+}
+
+/// Becomes `program`, with no argument at all, not even its name.
+fn exec_nothing(program: &str) -> ! {
+    let program = std::ffi::CString::new(program).expect("no NUL");
+    let none: [*const libc::c_char; 1] = [std::ptr::null()];
+    // SAFETY: a C string, and two arrays that end with NULL.
+    unsafe { libc::execve(program.as_ptr(), none.as_ptr(), none.as_ptr()) };
+    panic!("execve: {}", Errno::last())
+}
+
+/// Leaves orphans behind, and a process that waits to be ended.
+fn leave_some() {
+    for status in [0, 7, 255] {
+        let pid = orphan(move || status);
+        report(&format!("init: pid {pid} exited with status {status}"));
+    }
+    let pid = orphan(|| die(9));
+    report(&format!("init: pid {pid} killed by signal 9"));
+    report_zombies();
+    spawn(|| {
+        let _ = setsid();
+        loop {
+            sleep(Duration::MAX);
+        }
+    });
+}
+
+/// Leaves some processes behind, tells PID 1 to stop, and ends with status 9
+/// if that does not help.
+fn stop_init() {
+    leave_some();
+    kill(Pid::from_raw(1), Signal::SIGTERM).expect("kill");
+    sleep(Duration::from_secs(2));
+    exit(9);
+}
+
+/// Leaves some processes behind, and ends.
+fn leave() {
+    leave_some();
+    exit(3);
 }
 
 /// Reports what a program finds when it starts.
@@ -347,4 +448,164 @@ fn foreground() {
 /// went to the child: this process has none.
 fn wait_for_end(reader: impl Into<fs::File>) {
     let _ = reader.into().read(&mut [0]);
+}
+
+/// Says that it is there, waits until somebody makes /out/go, and is then
+/// what the rest of the words say.
+fn after_go(rest: &[&str]) {
+    report("ready");
+    while !fs::exists("/out/go").expect("look for /out/go") {
+        sleep(Duration::from_millis(1));
+    }
+    panic!("{}", Command::new("/guest").args(rest).exec());
+}
+
+/// How many orphans a second a fork bomb leaves behind, about.
+const FALLOUT: usize = 3000;
+
+/// A fork bomb. It needs no limit of the kernel's to be safe: no more than
+/// `limit` of it live at the same time, and `total` are ever born. As soon as
+/// there are `limit`, each has a child now and then, and ends.
+fn bomb(limit: usize, total: usize, is_stubborn: bool) {
+    // SAFETY: memory that all of them share, zeroed, and never unmapped.
+    let counts = unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0);
+        assert_ne!(page, libc::MAP_FAILED, "mmap: {}", Errno::last());
+        &*page.cast::<[AtomicUsize; 2]>()
+    };
+    let [live, born] = counts;
+    let life = Duration::from_millis((1000 * limit / FALLOUT) as u64);
+    spawn(|| {
+        // Those whose parent lives leave no zombie.
+        disregard(libc::SIGCHLD);
+        if is_stubborn {
+            disregard(libc::SIGTERM);
+        }
+        loop {
+            let is_full = live.fetch_add(1, Relaxed) >= limit;
+            if is_full {
+                live.fetch_sub(1, Relaxed);
+                sleep(life);
+            }
+            if born.fetch_add(1, Relaxed) >= total {
+                sleep(life);
+                continue;
+            }
+            // SAFETY: this program has one thread only.
+            let is_parent = !matches!(unsafe { fork() }.expect("fork"), ForkResult::Child);
+            if is_parent && is_full {
+                return 0;
+            }
+        }
+    });
+    loop {
+        sleep(Duration::MAX);
+    }
+}
+
+/// Ignores a signal, even one that the C library keeps to itself.
+fn disregard(signal: i32) {
+    let ignore = [libc::SIG_IGN as u64, 0, 0, 0];
+    // SAFETY: a plain system call; no handler is set.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &ignore, 0, 8) };
+}
+
+/// All signals but those that tell PID 1 to stop. SIGKILL and SIGSTOP are
+/// among them: from inside its namespace, they do nothing to it.
+fn harmless_to_init() -> Vec<i32> {
+    let stop = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+    (1..=64).filter(|signal| !stop.contains(signal)).collect()
+}
+
+/// Sends all kinds of signals to PID 1, which passes them on to this program,
+/// while orphans die. Reports how each of them ends.
+fn all_signals(count: usize, patience: u64) {
+    const SENDERS: usize = 4;
+    let kinds = harmless_to_init();
+    // Whatever waits for somebody who has it blocked is taken from what the user may have.
+    kinds.iter().filter(|kind| **kind != libc::SIGCHLD).for_each(|kind| disregard(*kind));
+    let mut senders: Vec<Pid> = (0..SENDERS)
+        .map(|_| {
+            spawn(|| {
+                for index in 0..count / SENDERS {
+                    // SAFETY: a plain system call.
+                    unsafe { libc::kill(1, kinds[index % kinds.len()]) };
+                }
+                0
+            })
+        })
+        .collect();
+    let mut orphans = 0;
+    while !senders.is_empty() || orphans < 256 {
+        let status = orphans % 256;
+        let pid = orphan(move || status);
+        report(&format!("init: pid {pid} exited with status {status}"));
+        orphans += 1;
+        senders.retain(|sender| match waitpid(*sender, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => true,
+            end => {
+                assert!(matches!(end, Ok(WaitStatus::Exited(_, 0))), "{end:?}");
+                false
+            }
+        });
+    }
+    // The kernel keeps real-time signals in a queue, some 100,000 of them, and
+    // PID 1 answers them all before it goes on.
+    let start = Instant::now();
+    while !others().is_empty() && start.elapsed() < Duration::from_secs(patience) {
+        sleep(Duration::from_millis(1));
+    }
+    report_zombies();
+}
+
+/// Tells PID 1 to stop in the middle of a storm of signals and of orphans.
+/// Ends with status 9 if nothing comes of it.
+fn stop_in_storm(signal: i32, patience: u64) {
+    let kinds = harmless_to_init();
+    kinds.iter().filter(|kind| **kind != libc::SIGCHLD).for_each(|kind| disregard(*kind));
+    for sender in 0..2 {
+        spawn(|| {
+            for index in sender.. {
+                // SAFETY: a plain system call.
+                unsafe { libc::kill(1, kinds[index % kinds.len()]) };
+            }
+            0
+        });
+    }
+    spawn(|| {
+        loop {
+            orphan(|| 0);
+        }
+    });
+    for _ in 0..20 {
+        orphan(|| 0);
+    }
+    // SAFETY: a plain system call.
+    unsafe { libc::kill(1, signal) };
+    sleep(Duration::from_secs(patience));
+    exit(9)
+}
+
+/// Leaves a process behind that needs 300 ms to end after SIGTERM, and in this
+/// time sends SIGALRM to PID 1; and ends.
+fn disturbed() {
+    let (reader, writer) = pipe().expect("pipe");
+    let mut term = SigSet::empty();
+    term.add(Signal::SIGTERM);
+    term.thread_block().expect("block");
+    spawn(move || {
+        setsid().expect("setsid");
+        report(&format!("init: pid {} exited with status 5", getpid()));
+        drop(writer);
+        term.wait().expect("wait for SIGTERM");
+        for _ in 0..3 {
+            kill(Pid::from_raw(1), Signal::SIGALRM).expect("kill");
+            sleep(Duration::from_millis(100));
+        }
+        report("saved");
+        5
+    });
+    wait_for_end(reader);
 }

@@ -5,6 +5,7 @@
 
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,6 +25,15 @@ pub fn init() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| build(&["--release"]));
     Path::new(ROOT).join("target/x86_64-unknown-linux-gnu/release/init")
+}
+
+/// The init with the feature `container`, built now if need be.
+pub fn container_init() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        build(&["--release", "--features", "container", "--target-dir", "target/container"]);
+    });
+    Path::new(ROOT).join("target/container/x86_64-unknown-linux-gnu/release/init")
 }
 
 /// The program in guest.rs, built now if need be.
@@ -97,6 +107,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Gathers it from what was left in the folder that was /out.
+    pub fn read(status: ExitStatus, out: TempDir) -> Outcome {
+        let read = |name: &str| fs::read(out.path().join(name)).unwrap_or_default();
+        let text = |name: &str| String::from_utf8_lossy(&read(name)).into_owned();
+        let report = text("report").lines().map(String::from).collect();
+        Outcome { status, console: text("console"), report, out }
+    }
+
     /// What the report says after `key` and a space.
     pub fn fact(&self, key: &str) -> &str {
         let fact = |line: &'_ String| line.strip_prefix(key)?.strip_prefix(' ').map(str::len);
@@ -138,6 +156,8 @@ pub struct Namespace {
     prepare: String,
     stdio: Option<OwnedFd>,
     trace: Option<String>,
+    words: Vec<OsString>,
+    file: Option<PathBuf>,
 }
 
 /// What makes the root file system: read-only, the host's programs and
@@ -184,12 +204,26 @@ impl Namespace {
             prepare: String::new(),
             stdio: None,
             trace: None,
+            words: Vec::new(),
+            file: None,
         }
+    }
+
+    /// Has another file be /init.
+    pub fn file(mut self, file: PathBuf) -> Self {
+        self.file = Some(file);
+        self
     }
 
     /// Lets it call reboot(2), which ends the namespace.
     pub fn may_reboot(mut self) -> Self {
         self.may_reboot = true;
+        self
+    }
+
+    /// Adds words to the command line of PID 1, of any bytes but 0.
+    pub fn words(mut self, words: Vec<OsString>) -> Self {
+        self.words = words;
         self
     }
 
@@ -216,16 +250,9 @@ impl Namespace {
     pub fn run(self) -> Outcome {
         let out = TempDir::new();
         let root = TempDir::new();
-        let console = out.path().join("console");
         let mut command = self.command(root.path(), out.path());
         let status = command.status().expect("run unshare");
-        let read = |name: &str| fs::read(out.path().join(name)).unwrap_or_default();
-        let outcome = Outcome {
-            status,
-            console: String::from_utf8_lossy(&fs::read(console).unwrap_or_default()).into_owned(),
-            report: String::from_utf8_lossy(&read("report")).lines().map(String::from).collect(),
-            out,
-        };
+        let outcome = Outcome::read(status, out);
         assert!(
             outcome.code() != Some(124) && outcome.code() != Some(125),
             "no end within a minute, or no namespace (unprivileged user namespaces are needed); console:\n{}",
@@ -257,10 +284,11 @@ impl Namespace {
         }
         command
             .args(&self.init)
+            .args(&self.words)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("OUT", out)
-            .env("INIT", init())
+            .env("INIT", self.file.clone().unwrap_or_else(init))
             .env("GUEST", guest());
         let stdio = |file: &Option<OwnedFd>| match file {
             Some(file) => Stdio::from(file.try_clone().expect("dup")),
@@ -328,9 +356,13 @@ pub fn activity_of(pid: i32) -> (u64, u64) {
         .lines()
         .filter_map(|line| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok())
         .sum();
-    let schedstat = fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("read schedstat");
-    let time = schedstat.split(' ').next().and_then(|time| time.parse().ok());
-    (switches, time.expect("a number"))
+    (switches, processor_time_of(pid).expect("read schedstat"))
+}
+
+/// How many nanoseconds a process ran.
+pub fn processor_time_of(pid: i32) -> Option<u64> {
+    let schedstat = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    schedstat.split(' ').next()?.parse().ok()
 }
 
 /// Sends a signal to a process.

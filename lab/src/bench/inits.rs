@@ -1,0 +1,143 @@
+//! The inits that are measured.
+
+use nix::sys::signal::Signal;
+use std::path::{Path, PathBuf};
+use syscalls::Sysno;
+
+/// An init, and what has to be known about it to measure it.
+pub struct Init {
+    /// What the table calls it.
+    pub name: &'static str,
+    /// The Debian package that it is from; none for picoinit.
+    pub package: Option<&'static str>,
+    /// Where its file is in the package.
+    pub path: &'static str,
+    /// The name of its copy.
+    pub copy: &'static str,
+    /// Its arguments.
+    pub arguments: &'static [&'static str],
+    /// Whether it expects reboot(2) to end the machine, and does not end otherwise.
+    pub reboots: bool,
+    /// What asks it to stop.
+    pub stop: Signal,
+    /// The system calls that it makes to print a line for each orphan.
+    pub line: &'static [Sysno],
+    /// How it is run, where that is not plain; and what has to be known to read its row.
+    pub note: &'static str,
+}
+
+/// All of them, picoinit first.
+pub const INITS: [Init; 8] = [
+    Init {
+        name: "picoinit",
+        package: None,
+        path: "",
+        copy: "inits/picoinit",
+        arguments: &["/load"],
+        reboots: false,
+        stop: Signal::SIGTERM,
+        line: &[Sysno::ppoll, Sysno::write],
+        note: "prints a line for each process that ends. On a stop request it ends everyone: SIGTERM, \
+               after 5 s SIGKILL, then reboot(2), and if that is refused, as in a container, it exits",
+    },
+    Init {
+        name: "tini",
+        package: Some("tini"),
+        path: "usr/bin/tini",
+        copy: "inits/tini",
+        arguments: &["--", "/load"],
+        reboots: false,
+        stop: Signal::SIGTERM,
+        line: &[],
+        note: "prints nothing. Passes signals on to its program, and ends when that does",
+    },
+    Init {
+        name: "tini -w",
+        package: Some("tini"),
+        path: "usr/bin/tini",
+        copy: "inits/tini",
+        arguments: &["-w", "--", "/load"],
+        reboots: false,
+        stop: Signal::SIGTERM,
+        line: &[Sysno::getpid, Sysno::write],
+        note: "the same, told to print a line for each orphan, as picoinit does",
+    },
+    Init {
+        name: "tini-static",
+        package: Some("tini"),
+        path: "usr/bin/tini-static",
+        copy: "inits/tini-static",
+        arguments: &["--", "/load"],
+        reboots: false,
+        stop: Signal::SIGTERM,
+        line: &[],
+        note: "tini, linked statically",
+    },
+    Init {
+        name: "dumb-init",
+        package: Some("dumb-init"),
+        path: "usr/bin/dumb-init",
+        copy: "inits/dumb-init",
+        arguments: &["--", "/load"],
+        reboots: false,
+        stop: Signal::SIGTERM,
+        line: &[],
+        note: "prints nothing. Passes signals on to its program's session, and ends when the program does",
+    },
+    Init {
+        name: "catatonit",
+        package: Some("catatonit"),
+        path: "usr/bin/catatonit",
+        copy: "inits/catatonit",
+        arguments: &["--", "/load"],
+        reboots: false,
+        stop: Signal::SIGTERM,
+        line: &[],
+        note: "prints nothing. Passes signals on to its program, and ends when that does",
+    },
+    Init {
+        name: "busybox init",
+        package: Some("busybox-static"),
+        path: "bin/busybox",
+        copy: "inits/init",
+        arguments: &[],
+        reboots: true,
+        stop: Signal::SIGTERM,
+        line: &[],
+        note: "the file is all of BusyBox. Its program stands in /etc/inittab, as `::once:/load`. After \
+               each wait for a signal it sleeps for a second, so orphans that come one at a time wait as long. \
+               When its program ends, it goes on; when it is asked to stop, it signals everyone, \
+               sleeps for a second each after SIGTERM and SIGKILL, and calls reboot(2), which here ends the namespace",
+    },
+    Init {
+        name: "runit",
+        package: Some("runit"),
+        path: "sbin/runit",
+        copy: "inits/runit",
+        arguments: &[],
+        reboots: true,
+        stop: Signal::SIGCONT,
+        line: &[],
+        note: "its program is /etc/runit/2; /etc/runit/1, which runs before it, and /etc/runit/3, after it, are /bin/true. \
+               It blocks SIGTERM, and is asked to stop by SIGCONT, with /run/runit.stopit there. \
+               Then it looks once a second whether its program has ended, kills it after 5 s, \
+               and calls reboot(2), which here ends the namespace",
+    },
+];
+
+impl Init {
+    /// Where its file is; `packages` is the folder where the packages were unpacked.
+    pub fn file(&self, picoinit: &Path, packages: &Path) -> PathBuf {
+        match self.package {
+            Some(package) => packages.join(package).join(self.path),
+            None => picoinit.into(),
+        }
+    }
+
+    /// Its command line.
+    pub fn command(&self) -> Vec<String> {
+        let mut command = vec![format!("/{}", self.copy)];
+        command.extend(self.arguments.iter().map(|word| word.to_string()));
+        command
+    }
+}

@@ -1,0 +1,361 @@
+//! Runs a program as PID 1 of namespaces of its own. Nothing of the host is touched.
+
+use super::load;
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, clone, unshare};
+use nix::sys::personality::{self, Persona};
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::stat::Mode;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{
+    Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getgid, getuid, mkfifo, pipe2,
+    pivot_root,
+};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+use syscalls::Sysno;
+
+/// What is mounted for PID 1, as container engines do it; /proc comes on top.
+const MOUNTS: [&str; 4] = ["sys", "dev", "dev/pts", "run"];
+
+const NONE: Option<&str> = None;
+
+/// A root file system, in a user, mount, network and IPC namespace of its own.
+pub struct Jail {
+    root: PathBuf,
+    runs: Cell<u32>,
+}
+
+/// How a PID 1 is started.
+#[derive(Clone, Default)]
+pub struct Launch {
+    /// Its command line.
+    pub command: Vec<String>,
+    /// What the load does: see [`load::ORDER`].
+    pub load: String,
+    /// Whether reboot(2) ends the namespace; else it is refused, as in a container.
+    pub may_reboot: bool,
+    /// Whether PID 1 finds nothing mounted.
+    pub bare: bool,
+    /// Whether addresses are the same each time.
+    pub fixed_addresses: bool,
+}
+
+impl Jail {
+    /// Moves this process to namespaces of its own, and makes a root file
+    /// system there, mounted on the folder `root`.
+    pub fn build(root: &Path) -> Result<Jail> {
+        let (user, group) = (getuid(), getgid());
+        let flags = CloneFlags::CLONE_NEWUSER
+            | CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWNET
+            | CloneFlags::CLONE_NEWIPC;
+        unshare(flags).context(
+            "no user namespace for us: allow it with `sysctl kernel.apparmor_restrict_unprivileged_userns=0` \
+             (Ubuntu) or `sysctl kernel.unprivileged_userns_clone=1` (Debian)",
+        )?;
+        fs::write("/proc/self/setgroups", "deny").context("/proc/self/setgroups")?;
+        fs::write("/proc/self/uid_map", format!("0 {user} 1")).context("/proc/self/uid_map")?;
+        fs::write("/proc/self/gid_map", format!("0 {group} 1")).context("/proc/self/gid_map")?;
+
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(NONE, "/", NONE, private, NONE).context("make mounts private")?;
+        fs::create_dir_all(root).with_context(|| root.display().to_string())?;
+        let tmpfs = |path: &Path| {
+            mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
+                .with_context(|| format!("mount tmpfs on {}", path.display()))
+        };
+        let bind = |from: &Path, to: &Path| {
+            mount(Some(from), to, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+                .with_context(|| format!("mount {}", from.display()))
+        };
+        tmpfs(root)?;
+        for name in ["proc", "sys", "dev", "run", "etc", "etc/runit", "tmp", "out", "inits"] {
+            fs::create_dir(root.join(name)).with_context(|| format!("make /{name}"))?;
+        }
+        for name in ["bin", "sbin", "lib", "lib64", "usr"] {
+            let (host, here) = (Path::new("/").join(name), root.join(name));
+            if let Ok(target) = fs::read_link(&host) {
+                symlink(target, here).with_context(|| format!("link /{name}"))?;
+            } else if host.is_dir() {
+                fs::create_dir(&here).with_context(|| format!("make /{name}"))?;
+                bind(&host, &here)?;
+            }
+        }
+        mount(Some("sysfs"), &root.join("sys"), Some("sysfs"), MsFlags::empty(), NONE)
+            .context("mount sysfs")?;
+        tmpfs(&root.join("dev"))?;
+        File::create(root.join("dev/null")).context("make /dev/null")?;
+        bind(Path::new("/dev/null"), &root.join("dev/null"))?;
+        fs::create_dir(root.join("dev/pts")).context("make /dev/pts")?;
+        mount(Some("devpts"), &root.join("dev/pts"), Some("devpts"), MsFlags::empty(), NONE)
+            .context("mount devpts")?;
+
+        // What BusyBox's init and runit want to be told in files.
+        fs::write(root.join("etc/inittab"), "::once:/load\n").context("write inittab")?;
+        for (stage, program) in [("1", "/bin/true"), ("2", "/load"), ("3", "/bin/true")] {
+            symlink(program, root.join("etc/runit").join(stage)).context("link runit's stages")?;
+        }
+        let jail = Jail { root: root.into(), runs: Cell::new(0) };
+        let this = std::env::current_exe().context("find this program")?;
+        jail.install(&this, "load")?;
+        Ok(jail)
+    }
+
+    /// Copies a program into the root file system.
+    pub fn install(&self, program: &Path, name: &str) -> Result<()> {
+        let to = self.root.join(name);
+        fs::copy(program, &to).with_context(|| program.display().to_string())?;
+        fs::set_permissions(&to, Permissions::from_mode(0o755)).with_context(|| name.to_string())
+    }
+
+    /// Starts a PID 1. `prepare` sees its PID before the first instruction.
+    fn start_with(&self, launch: &Launch, prepare: impl FnOnce(Pid) -> Result<()>) -> Result<Run> {
+        let number = self.runs.replace(self.runs.get() + 1);
+        let path = self.root.join(format!("out/{number}"));
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).context("make a FIFO")?;
+        let fifo = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&path)
+            .context("open the FIFO")?;
+        let c_string = |text: &str| CString::new(text).context("a null byte");
+        let command =
+            launch.command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
+        let environment = [
+            c_string("PATH=/usr/sbin:/usr/bin:/sbin:/bin")?,
+            c_string(&format!("{}=/out/{number} {}", load::ORDER, launch.load))?,
+        ];
+
+        let (go, mut started) = {
+            let (go, started) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("make a pipe")?;
+            (File::from(go), Some(File::from(started)))
+        };
+        let mut stack = vec![0; 1 << 20];
+        let child = || {
+            let mut say = &fifo;
+            let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+            // If this pipe has no other end any more, the parent ended before it was asked to say so.
+            drop(started.take());
+            if !matches!((&go).read(&mut [0]), Ok(1)) {
+                return 1;
+            }
+            let outcome = self.enter(launch).and_then(|()| {
+                let _ = writeln!(say, "executed {}", load::now());
+                execve(&command[0], &command, &environment).context("cannot be executed")
+            });
+            let Err(error) = outcome;
+            let _ = writeln!(say, "error {}: {error:#}", launch.command[0]);
+            1
+        };
+        let flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
+        // SAFETY: this program has one thread only, and the child gets a copy of its memory.
+        let pid = unsafe { clone(Box::new(child), &mut stack, flags, Some(libc::SIGCHLD)) }
+            .context("start a process in a PID namespace of its own")?;
+        // SAFETY: a plain system call; if it succeeds, the descriptor is ours.
+        let pidfd = unsafe {
+            let pidfd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0);
+            Errno::result(pidfd).map(|pidfd| OwnedFd::from_raw_fd(pidfd as i32))
+        };
+        let pidfd = pidfd.context("open a pidfd")?;
+        let run = Run { pid, pidfd, fifo, path, said: String::new(), has_ended: false };
+        prepare(pid)?;
+        let mut go = started.take().context("the pipe is gone")?;
+        go.write_all(&[1]).context("start PID 1")?;
+        Ok(run)
+    }
+
+    /// Starts a PID 1.
+    pub fn start(&self, launch: &Launch) -> Result<Run> {
+        self.start_with(launch, |_| Ok(()))
+    }
+
+    /// What the new process does before it executes PID 1's program.
+    fn enter(&self, launch: &Launch) -> Result<()> {
+        let root = &self.root;
+        if launch.bare {
+            for name in MOUNTS.iter().rev().filter(|name| **name != "run") {
+                umount2(&root.join(name), MntFlags::MNT_DETACH)
+                    .with_context(|| format!("unmount {name}"))?;
+            }
+        } else {
+            mount(Some("proc"), &root.join("proc"), Some("proc"), MsFlags::empty(), NONE)
+                .context("mount proc")?;
+            mount(Some("tmpfs"), &root.join("run"), Some("tmpfs"), MsFlags::empty(), NONE)
+                .context("mount tmpfs")?;
+            // With this, runit stops when it is asked to.
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o100)
+                .open(root.join("run/runit.stopit"))
+                .context("make runit.stopit")?;
+        }
+        let null =
+            OpenOptions::new().read(true).write(true).open("/dev/null").context("/dev/null")?;
+        dup2_stdin(&null).context("dup2")?;
+        dup2_stdout(&null).context("dup2")?;
+        dup2_stderr(&null).context("dup2")?;
+        chdir(root).context("chdir")?;
+        pivot_root(".", ".").context("pivot_root")?;
+        umount2(".", MntFlags::MNT_DETACH).context("unmount the host's root")?;
+        // A Rust program ignores SIGPIPE; what it starts is not to inherit that.
+        // SAFETY: no handler.
+        unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal")?;
+        nix::unistd::setsid().context("setsid")?;
+        if !launch.may_reboot {
+            const CAP_SYS_BOOT: i32 = 22;
+            // SAFETY: a plain system call.
+            let returned = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, 0, 0) };
+            Errno::result(returned).context("drop CAP_SYS_BOOT")?;
+        }
+        if launch.fixed_addresses {
+            let persona = personality::get().context("personality")?;
+            personality::set(persona | Persona::ADDR_NO_RANDOMIZE).context("personality")?;
+        }
+        Ok(())
+    }
+
+    /// Starts a PID 1, and counts its system calls, and only its, until the
+    /// load has said what it has to. Returns that, too.
+    pub fn trace(
+        &self,
+        launch: &Launch,
+        patience: Duration,
+    ) -> Result<(String, BTreeMap<Sysno, u64>)> {
+        let mut run = self.start_with(launch, |pid| {
+            let options = Options::PTRACE_O_TRACESYSGOOD
+                | Options::PTRACE_O_TRACEEXEC
+                | Options::PTRACE_O_EXITKILL;
+            ptrace::seize(pid, options).context("ptrace")
+        })?;
+        let pid = run.pid;
+        // Only the thread that traces may wait, so another one listens, and ends it.
+        let outcome = thread::scope(|scope| {
+            let listener = scope.spawn(|| {
+                let said = run.hear("time", patience);
+                let _ = kill(pid, Signal::SIGKILL);
+                said
+            });
+            let counts = count_calls(pid);
+            (listener.join().expect("the listener"), counts)
+        });
+        run.has_ended = true;
+        Ok((outcome.0?, outcome.1?))
+    }
+}
+
+/// Counts the system calls of a traced process until it ends.
+fn count_calls(pid: Pid) -> Result<BTreeMap<Sysno, u64>> {
+    let mut counts = BTreeMap::new();
+    loop {
+        let signal = match waitpid(pid, None).context("wait for PID 1")? {
+            WaitStatus::PtraceSyscall(_) => {
+                if let Ok(info) = ptrace::syscall_info(pid)
+                    && info.op == libc::PTRACE_SYSCALL_INFO_ENTRY
+                {
+                    // SAFETY: `op` says which of the union's members is there.
+                    let number = unsafe { info.u.entry.nr };
+                    if let Some(call) = Sysno::new(number as usize) {
+                        *counts.entry(call).or_default() += 1;
+                    }
+                }
+                None
+            }
+            WaitStatus::Stopped(_, signal) => Some(signal),
+            WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return Ok(counts),
+            _ => None,
+        };
+        // It may have been killed in the meantime; then the next wait says so.
+        let _ = ptrace::syscall(pid, signal);
+    }
+}
+
+/// A PID 1 that was started. It is killed when this goes.
+pub struct Run {
+    pid: Pid,
+    pidfd: OwnedFd,
+    fifo: File,
+    path: PathBuf,
+    said: String,
+    has_ended: bool,
+}
+
+impl Run {
+    /// The host's PID of it.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until the load says a line that begins with `key`; returns the rest of it.
+    pub fn hear(&mut self, key: &str, patience: Duration) -> Result<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            while let Some(end) = self.said.find('\n') {
+                let line: String = self.said.drain(..=end).collect();
+                if let Some(error) = line.strip_prefix("error ") {
+                    bail!("{}", error.trim_end());
+                }
+                if let Some(rest) = line.trim_end().strip_prefix(key) {
+                    return Ok(rest.trim_start().into());
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut descriptors = [
+                PollFd::new(self.fifo.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN),
+            ];
+            poll(&mut descriptors, timeout(left)).context("poll")?;
+            let ended = descriptors[1].any() == Some(true);
+            let mut bytes = [0; 512];
+            match self.fifo.read(&mut bytes) {
+                Ok(length) => self.said += &String::from_utf8_lossy(&bytes[..length]),
+                Err(_) if ended => bail!("PID 1 ended too soon"),
+                Err(_) => ensure!(!left.is_zero(), "nothing happened for {} s", patience.as_secs()),
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(self.pid, signal).context("kill PID 1")
+    }
+
+    /// Waits until it has ended; returns how it did, if it did in time.
+    pub fn end(&mut self, patience: Duration) -> Result<Option<WaitStatus>> {
+        let mut descriptors = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut descriptors, timeout(patience)).context("poll")? == 0 {
+            return Ok(None);
+        }
+        let status = waitpid(self.pid, None).context("wait for PID 1")?;
+        self.has_ended = true;
+        Ok(Some(status))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let _ = kill(self.pid, Signal::SIGKILL);
+            let _ = waitpid(self.pid, None);
+        }
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn timeout(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+}

@@ -1,0 +1,204 @@
+//! RESULTS.md: tables, and what has to be known to read them.
+
+use super::inits::{INITS, Init};
+use super::metrics::{Cell, METRICS, Metric, NOISE, Rank, Results, Unit, spread};
+use super::{BURST, IDLE, NEVER, ORPHANS, STARTS, STOPS, TRACED_BURST, TRACED_ORPHANS};
+use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use std::fmt::Write;
+use std::time::Duration;
+
+const SIZE: [Metric; 3] = [Metric::Bytes, Metric::Rss, Metric::WakeUps];
+const REAPING: [Metric; 4] =
+    [Metric::CallsForOne, Metric::CallsInBurst, Metric::TimeForOne, Metric::TimeInBurst];
+const ENDING: [Metric; 5] =
+    [Metric::Start, Metric::Stop, Metric::StopStubborn, Metric::Statuses, Metric::Signals];
+
+/// Writes a number as its unit wants it.
+pub fn number(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Count => thousands(value),
+        Unit::Ratio => format!("{value:.2}"),
+        Unit::Microseconds if value < 99_950.0 => format!("{:.1}", value / 1e3),
+        Unit::Microseconds => thousands(value / 1e3),
+        Unit::Time if value < 1e8 => format!("{:.2} ms", value / 1e6),
+        Unit::Time => format!("{:.2} s", value / 1e9),
+        Unit::All => format!("all {value}"),
+    }
+}
+
+/// A whole number, with a comma after each three digits.
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The median, and from where to where the values go if they differ.
+fn values(values: &[f64], unit: Unit) -> String {
+    let Some((median, least, greatest)) = spread(values) else { return "none".into() };
+    let [median, least, greatest] = [median, least, greatest].map(|value| number(value, unit));
+    if least == greatest { median } else { format!("{median} ({least} to {greatest})") }
+}
+
+fn cell(results: &Results, init: &Init, metric: Metric) -> String {
+    let about = metric.about();
+    let text = match results.cell(init, metric) {
+        Cell::Values(numbers) => values(&numbers, about.unit),
+        Cell::Text(text) => text,
+    };
+    match (results.calls_for_line(init, metric), results.cell(init, metric).spread()) {
+        (Some(line), Some((median, ..))) => {
+            format!("{text}: {:.2}, and {line:.2} to print its line", median - line)
+        }
+        _ => text,
+    }
+}
+
+fn table(results: &Results, metrics: &[Metric]) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    let heads = metrics.iter().map(|metric| metric.about().head);
+    let is_size = metrics == SIZE;
+    let heads = ["PID 1"].into_iter().chain(heads);
+    table.set_header(heads.chain(is_size.then_some("shared libraries, not counted")));
+    for init in &INITS {
+        let mut row = vec![init.name.to_string()];
+        row.extend(metrics.iter().map(|metric| cell(results, init, *metric)));
+        if is_size {
+            let none = vec!["none".to_string()];
+            let names = results.libraries.get(init.name).filter(|names| !names.is_empty());
+            row.push(names.unwrap_or(&none).join(", "));
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+/// Where picoinit stands, and why where it is not the first.
+fn standing(results: &Results) -> String {
+    let mut first = Vec::new();
+    let mut equal = Vec::new();
+    let mut behind = String::new();
+    for about in &METRICS {
+        match results.rank(about.metric) {
+            Rank::First => first.push(about.head),
+            Rank::Equal => equal.push(about.head),
+            Rank::Behind(better) => {
+                let reason = if about.why.is_empty() { "Not understood" } else { about.why };
+                let _ =
+                    writeln!(behind, "- {}: behind {}. {reason}.", about.head, better.join(", "));
+            }
+        }
+    }
+    let list = |heads: Vec<&str>| if heads.is_empty() { "none".into() } else { heads.join("; ") };
+    let mut text = format!(
+        "picoinit is the first in: {}.\n\nEqual to the best, which is a median within {:.0} % of it, or all right: {}.\n",
+        list(first),
+        NOISE * 100.0,
+        list(equal)
+    );
+    if !behind.is_empty() {
+        let _ = write!(text, "\nNot the first:\n\n{behind}");
+    }
+    text
+}
+
+/// The system calls that an init makes for each orphan.
+fn calls(results: &Results) -> String {
+    let mut text = String::new();
+    for init in &INITS {
+        let list = |metric: Metric| {
+            let calls = results.calls.get(&(init.name, metric))?;
+            let calls: Vec<String> = calls
+                .iter()
+                .filter(|(_, count)| count.abs() >= 0.005)
+                .map(|(call, count)| format!("{call} {count:.2}"))
+                .collect();
+            Some(calls.join(", "))
+        };
+        let none = || "not measured".to_string();
+        let _ = writeln!(
+            text,
+            "- {}: {}; at once: {}",
+            init.name,
+            list(Metric::CallsForOne).unwrap_or_else(none),
+            list(Metric::CallsInBurst).unwrap_or_else(none)
+        );
+    }
+    text
+}
+
+/// The whole file.
+pub fn write(results: &Results, machine: &[String], rounds: u32, took: Duration) -> String {
+    let size = table(results, &SIZE);
+    let reaping = table(results, &REAPING);
+    let ending = table(results, &ENDING);
+    let standing = standing(results);
+    let calls = calls(results);
+    let notes: String =
+        INITS.iter().map(|init| format!("- {}: {}.\n", init.name, init.note)).collect();
+    let machine: String = machine.iter().map(|line| format!("- {line}\n")).collect();
+    let (idle, never, took) = (IDLE.as_secs(), NEVER.as_secs(), took.as_secs());
+    let (orphans, burst) = (thousands(ORPHANS.into()), thousands(BURST.into()));
+    let (traced_orphans, traced_burst) =
+        (thousands(TRACED_ORPHANS.into()), thousands(TRACED_BURST.into()));
+    let disturbance = values(&results.disturbance, Unit::Ratio);
+    let nothing = values(&results.start_of_nothing, Unit::Microseconds);
+    let bare = values(&results.start_bare, Unit::Microseconds);
+    format!(
+        "# picoinit and its peers, as PID 1
+
+Written by `make bench` in {took} s; not edited. Each number is the median, with the least and the greatest where they differ, of {rounds} rounds; in each round, every init has its turn.
+
+![The medians as bars](peers.svg)
+
+## Size, and what it costs to do nothing
+
+{size}
+
+The file alone counts, not the shared libraries that it needs.
+
+## Reaping
+
+{reaping}
+
+For each orphan, all that PID 1 does for it: system calls, and processor time in and out of the kernel.
+
+## Starting and ending
+
+{ending}
+
+## Where picoinit stands
+
+{standing}
+## System calls for each orphan, by name
+
+One at a time; then at once, in the last round.
+
+{calls}
+## How it was measured
+
+- Each PID 1 has a PID and a mount namespace of its own, within a user, network and IPC namespace of the benchmark's. /proc, /sys, /dev, /dev/pts and /run are mounted already, as container engines do it. Descriptors 0, 1 and 2 are /dev/null for all, so a line that is printed costs its system calls, and nothing for whoever reads it. CAP_SYS_BOOT is dropped, as in a container, but for the two that end by reboot(2) alone.
+- Rss: `/proc/PID/smaps_rollup` while idle, with address space randomization off as by `setarch -R`, since where the stack begins decides how many pages it takes.
+- Wake-ups: context switches of PID 1 in {idle} s, its program asleep. All inits are idle at the same time.
+- System calls: PID 1 alone is traced with ptrace(2); {traced_orphans} orphans one at a time, {traced_burst} at once, since tracing slows it down. What it makes for no orphan is subtracted.
+- Processor time: `/proc/1/schedstat`, in nanoseconds, before and after {orphans} orphans one at a time, or as many as were reaped in 2 s; and {burst} at once, which have all ended before they become orphans.
+- Start: from right before PID 1's execve(2) to the first line of its program's main function, less the median of what that takes where the program itself is PID 1: {nothing} µs. {STARTS} starts a round. picoinit takes {bare} µs where it has to mount /proc, /sys, /dev/pts and /run itself.
+- Stop: from kill(2) to the end of PID 1, and so of everyone in its namespace; up to {STOPS} a round. The program that ignores SIGTERM is waited for {never} s, with all inits at the same time.
+- Exit status: of a program that exits with 0 to 255, or is killed by each signal that ends a process. Once.
+
+## The inits
+
+{notes}
+## The machine
+
+{machine}- processors that something else kept busy while all inits were idle: {disturbance}
+"
+    )
+}

@@ -1,0 +1,39 @@
+//! Measures picoinit and its peers. `make bench` runs it.
+
+#![deny(missing_docs)]
+
+mod bench;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Measures picoinit and its peers.
+#[derive(Parser)]
+#[command(name = "picoinit-lab")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run picoinit and its peers as PID 1, side by side, and write down what they cost
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    // Under an init that is measured, this program is the load.
+    if let Ok(order) = std::env::var(bench::load::ORDER) {
+        return bench::load::run(&order);
+    }
+    let outcome = match Arguments::parse().command {
+        Command::Bench(options) => bench::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("picoinit-lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

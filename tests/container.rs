@@ -1,0 +1,250 @@
+//! PID 1 of a container: the shipped init under bubblewrap and runc, and what
+//! the feature `container` adds.
+
+mod common;
+
+use common::{Namespace, TempDir};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What a container's PID 1 printed, and how it ended.
+struct Ended {
+    status: Option<i32>,
+    console: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        let console = [output.stdout, output.stderr].concat();
+        Ended {
+            status: output.status.code(),
+            console: String::from_utf8_lossy(&console).into_owned(),
+        }
+    }
+}
+
+/// Runs `init` as PID 1 of a container that bubblewrap makes.
+fn bubblewrap(init: &Path, words: &[&str]) -> Ended {
+    let output = Command::new("timeout")
+        .args([
+            "--kill-after=1",
+            "60",
+            "bwrap",
+            "--unshare-all",
+            "--cap-drop",
+            "ALL",
+            "--as-pid-1",
+            "--die-with-parent",
+        ])
+        .args([
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--tmpfs",
+            "/run",
+            "--tmpfs",
+            "/tmp",
+        ])
+        .arg("--ro-bind")
+        .args([common::guest().as_path(), Path::new("/run/guest")])
+        .arg("--ro-bind")
+        .args([init, Path::new("/run/init")])
+        .arg("/run/init")
+        .args(words)
+        .output();
+    output.expect("run bwrap").into()
+}
+
+/// The same, by runc.
+fn runc(init: &Path, words: &[&str]) -> Ended {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let bundle = TempDir::new();
+    let root = bundle.path().join("rootfs");
+    for folder in ["proc", "dev", "sys", "run", "bin"] {
+        fs::create_dir_all(root.join(folder)).expect("make a folder");
+    }
+    fs::copy(init, root.join("init")).expect("copy the init");
+    let busybox = Path::new(common::ROOT).join("build/busybox/bin/busybox");
+    fs::copy(busybox, root.join("bin/sh")).expect("copy BusyBox: make build/busybox/bin/busybox");
+    let words: Vec<String> =
+        ["/init"].iter().chain(words).map(|word| format!("{word:?}")).collect();
+    let namespaces =
+        ["pid", "ipc", "uts", "mount", "network"].map(|kind| format!(r#"{{"type": "{kind}"}}"#));
+    let config = format!(
+        r#"{{"ociVersion": "1.0.2", "root": {{"path": "rootfs"}}, "hostname": "c",
+            "process": {{"user": {{"uid": 0, "gid": 0}}, "cwd": "/", "args": [{}], "env": ["PATH=/bin"]}},
+            "mounts": [{{"destination": "/proc", "type": "proc", "source": "proc"}},
+                {{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}},
+                {{"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance"]}},
+                {{"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]}},
+                {{"destination": "/run", "type": "tmpfs", "source": "mine"}}],
+            "linux": {{"namespaces": [{}]}}}}"#,
+        words.join(", "),
+        namespaces.join(", "),
+    );
+    fs::write(bundle.path().join("config.json"), config).expect("write config.json");
+    let output = Command::new("timeout")
+        .args(["--kill-after=1", "60", "runc", "--root"])
+        .arg(bundle.path().join("state"))
+        .args(["run", "--bundle"])
+        .arg(bundle.path())
+        .arg(format!("picoinit-{}-{number}", std::process::id()))
+        .output();
+    output.expect("run runc").into()
+}
+
+/// runc without root needs more than this test can see to.
+fn can_run_runc() -> bool {
+    // SAFETY: a plain system call.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    if !is_root {
+        assert!(std::env::var_os("CI").is_none(), "runc has to run in CI, and needs root");
+        println!("skipped: runc needs root");
+    }
+    is_root
+}
+
+#[test]
+fn exit_statuses_are_passed_on() {
+    for status in [0, 1, 42, 127, 255] {
+        let ended = bubblewrap(&common::init(), &["/bin/sh", "-c", &format!("exit {status}")]);
+        assert_eq!(ended.status, Some(status), "{}", ended.console);
+    }
+    let ended = bubblewrap(&common::init(), &["/bin/sh", "-c", "kill -KILL $$"]);
+    assert_eq!(ended.status, Some(128 + 9), "{}", ended.console);
+    if can_run_runc() {
+        for status in [0, 1, 42, 127, 255] {
+            let ended = runc(&common::init(), &["/bin/sh", "-c", &format!("exit {status}")]);
+            assert_eq!(ended.status, Some(status), "{}", ended.console);
+        }
+    }
+}
+
+#[test]
+fn sigterm_stops_everyone() {
+    // The program would end by itself, with another status, but much later.
+    let script = "sleep 50 & kill -TERM 1; sleep 50; exit 1";
+    let ended = bubblewrap(&common::init(), &["/bin/sh", "-c", script]);
+    assert_eq!(ended.status, Some(128 + 15), "{}", ended.console);
+    let killed = ended.console.lines().filter(|line| line.ends_with("killed by signal 15")).count();
+    // The program and the one in the background; a third one may have begun.
+    assert!(killed >= 2, "{}", ended.console);
+}
+
+#[test]
+fn nothing_is_said_of_what_a_container_may_not_do() {
+    let ended = bubblewrap(&common::init(), &["/bin/sh", "-c", "exit 3"]);
+    assert_eq!(ended.console, "init: pid 2 exited with status 3\n");
+    if can_run_runc() {
+        let ended = runc(&common::init(), &["/bin/sh", "-c", "exit 3"]);
+        let lines: Vec<&str> = ended.console.lines().collect();
+        assert!(
+            lines.len() == 1 && lines[0].ends_with(" exited with status 3"),
+            "{}",
+            ended.console
+        );
+    }
+    // Something else that fails is said.
+    let outcome = Namespace::new(&["/guest", "exit", "3"]).prepare("echo > /run").run();
+    assert!(outcome.said("init: cannot mount /run: errno 20"), "{}", outcome.console);
+}
+
+#[test]
+fn the_mounts_of_the_container_stay_as_they_are() {
+    // What is mounted before PID 1 has started, and while it stops.
+    let look = "cat /proc/mounts > /out/before";
+    let program = "trap '' TERM; cat /proc/mounts > /out/while; kill -TERM 1; sleep 1; cat /proc/mounts > /out/after";
+    let mounts = "for d in proc dev dev/pts sys run; do mkdir -p /$d; done;
+        mount -t proc proc /proc; mount -t sysfs -o ro sysfs /sys; mount -t tmpfs dev /dev; mkdir /dev/pts;
+        mount -t devpts devpts /dev/pts; mount -t tmpfs mine /run";
+    let outcome = Namespace::new(&["/bin/sh", "-c", program]).prepare(mounts).prepare(look).run();
+    let read = |name: &str| fs::read_to_string(outcome.out.path().join(name)).expect("read");
+    assert_eq!(read("before"), read("while"));
+    assert_eq!(read("before"), read("after"));
+    // Where less is mounted, it is seen to mount.
+    let outcome = Namespace::new(&["/bin/sh", "-c", program])
+        .prepare("mkdir /proc; mount -t proc proc /proc")
+        .prepare(look)
+        .run();
+    let read = |name: &str| fs::read_to_string(outcome.out.path().join(name)).expect("read");
+    assert_ne!(read("before"), read("while"));
+}
+
+#[test]
+fn the_feature_takes_two_dashes_and_looks_names_up() {
+    let run = |words: &[&str]| bubblewrap(&common::container_init(), words);
+    assert_eq!(run(&["--", "sh", "-c", "exit 7"]).status, Some(7));
+    assert_eq!(run(&["sh", "-c", "exit 8"]).status, Some(8));
+    assert_eq!(run(&["--", "/bin/sh", "-c", "exit 9"]).status, Some(9));
+    let missing = run(&["--", "no-such-program"]);
+    assert_eq!(missing.status, Some(127));
+    assert!(
+        missing.console.contains("init: cannot run no-such-program: errno 2"),
+        "{}",
+        missing.console
+    );
+    // Without the feature, such words are the kernel's, and passed over.
+    let plain = bubblewrap(&common::init(), &["--", "sh", "-c", "exit 7"]);
+    assert_eq!(plain.status, Some(127), "{}", plain.console);
+}
+
+#[test]
+fn the_feature_searches_all_of_path() {
+    let run = |path: &str| {
+        let prepare = format!(
+            "mkdir /a /b; echo text > /a/tool; printf '#!/bin/sh\\nexit 6\\n' > /b/tool; chmod 755 /b/tool; PATH={path}"
+        );
+        Namespace::new(&["--", "tool"])
+            .file(common::container_init())
+            .prepare(&prepare)
+            .run()
+            .code()
+    };
+    // The rest of the words are the host's, which this needs to get so far.
+    let host = ":/usr/bin:/bin:/usr/sbin:/sbin";
+    assert_eq!(run(&format!("/b{host}")), Some(6));
+    assert_eq!(
+        run(&format!("/missing:/a:/b{host}")),
+        Some(6),
+        "what may not be executed is passed over"
+    );
+    assert_eq!(run(&format!("/a{host}")), Some(126), "but it was there");
+    assert_eq!(run(&format!("/missing{host}")), Some(127));
+}
+
+#[test]
+fn the_feature_has_a_grace_time_of_ones_own() {
+    let timers = |grace: &str| {
+        let prepare = format!("export PICOINIT_GRACE={grace}");
+        let namespace = Namespace::new(&["/guest", "stubborn"]).file(common::container_init());
+        let outcome = namespace.prepare(&prepare).trace("setitimer").run();
+        assert!(outcome.console.contains("killed by signal 9"), "{}", outcome.console);
+        let trace = fs::read_to_string(outcome.out.path().join("trace")).expect("read the trace");
+        let first = trace.lines().find(|line| line.contains("ITIMER_REAL")).expect("a timer");
+        first
+            .split("it_value={tv_sec=")
+            .nth(1)
+            .and_then(|rest| rest.split(',').next())
+            .map(str::to_string)
+    };
+    assert_eq!(timers("2").as_deref(), Some("2"));
+    for other in ["", "0", "x", "99999", "-1"] {
+        assert_eq!(timers(other).as_deref(), Some("5"), "{other}");
+    }
+}
+
+#[test]
+fn the_readme_says_what_the_feature_costs() {
+    let size = |path: &Path| fs::metadata(path).expect("an init").len();
+    let cost = size(&common::container_init()) - size(&common::init());
+    let readme =
+        fs::read_to_string(Path::new(common::ROOT).join("README.md")).expect("read README.md");
+    let says = format!("`--features container` adds {cost} bytes");
+    assert!(readme.contains(&says), "README.md has to say: {says}");
+}

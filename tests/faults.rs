@@ -1,0 +1,464 @@
+//! PID 1 never dies: every system call that it makes fails, with every error
+//! that the call's man page names and some that it does not; always, or once.
+//!
+//! The kernel hands each call to the test (seccomp_unotify(2)), which answers
+//! for those that /init makes, and lets all others pass: its program, and the
+//! orphans, never notice.
+//!
+//! Without TORTURE=1, a sample is tried.
+
+#![allow(non_upper_case_globals)] // the system calls in patterns
+
+mod common;
+
+use common::{Namespace, Outcome, TempDir};
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixCredentials, recvmsg,
+    setsockopt, socketpair, sockopt::PassCred,
+};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What becomes of the system calls of /init with a certain number.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    call: i64,
+    errno: i32,
+    /// Which of them fails, counted from 1; 0 is all.
+    which: usize,
+}
+
+/// How often /init made each system call, by its number.
+type Calls = BTreeMap<i64, usize>;
+
+/// Every error that the man page of a call names, as far as PID 1 can meet it.
+fn errors_of(call: i64) -> Vec<i32> {
+    use libc::*;
+    let named: &[i32] = match call {
+        SYS_rt_sigprocmask | SYS_rt_sigaction => &[EFAULT, EINVAL],
+        SYS_getpid | SYS_exit | SYS_sync | SYS_setsid => &[EPERM],
+        SYS_mkdirat => &[
+            EACCES,
+            EDQUOT,
+            EEXIST,
+            EINVAL,
+            ELOOP,
+            EMLINK,
+            ENAMETOOLONG,
+            ENOENT,
+            ENOSPC,
+            ENOTDIR,
+            EROFS,
+        ],
+        SYS_statx => &[EACCES, EFAULT, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR],
+        SYS_mount => &[
+            EACCES,
+            EBUSY,
+            EFAULT,
+            EINVAL,
+            ELOOP,
+            EMFILE,
+            ENAMETOOLONG,
+            ENODEV,
+            ENOENT,
+            ENOTBLK,
+            ENOTDIR,
+            ENXIO,
+            EROFS,
+        ],
+        SYS_umount2 => &[EAGAIN, EBUSY, EFAULT, EINVAL, ENAMETOOLONG, ENOENT],
+        SYS_openat => &[
+            EACCES,
+            EBADF,
+            EBUSY,
+            EFAULT,
+            EINVAL,
+            EISDIR,
+            ELOOP,
+            EMFILE,
+            ENAMETOOLONG,
+            ENFILE,
+            ENODEV,
+            ENOENT,
+            ENOSPC,
+            ENOTDIR,
+            ENXIO,
+            EOVERFLOW,
+            EROFS,
+            ETXTBSY,
+            EWOULDBLOCK,
+        ],
+        SYS_close => &[EBADF, EIO, ENOSPC, EDQUOT],
+        SYS_read => &[EAGAIN, EBADF, EFAULT, EINVAL, EIO, EISDIR],
+        SYS_reboot => &[EFAULT, EINVAL],
+        SYS_clone => &[EAGAIN, EINVAL, ENOSPC, EUSERS],
+        SYS_ioctl => &[EBADF, EFAULT, EINVAL, ENOTTY],
+        SYS_execve => &[
+            E2BIG,
+            EACCES,
+            EAGAIN,
+            EFAULT,
+            EINVAL,
+            EIO,
+            EISDIR,
+            ELIBBAD,
+            ELOOP,
+            EMFILE,
+            ENAMETOOLONG,
+            ENFILE,
+            ENOENT,
+            ENOEXEC,
+            ENOTDIR,
+            ETXTBSY,
+        ],
+        SYS_wait4 => &[EAGAIN, ECHILD, EINVAL, ESRCH],
+        SYS_rt_sigtimedwait => &[EAGAIN, EFAULT, EINVAL],
+        SYS_kill => &[EINVAL, ESRCH],
+        SYS_setitimer => &[EFAULT, EINVAL],
+        SYS_ppoll => &[EFAULT, EINVAL],
+        SYS_write => &[EAGAIN, EBADF, EDQUOT, EFAULT, EFBIG, EINVAL, EIO, ENOSPC, EPIPE],
+        // A new one gets at least those below.
+        _ => &[],
+    };
+    let mut errors = [named, &[ENOSYS, EINTR, ENOMEM, EPERM]].concat();
+    errors.dedup();
+    errors
+}
+
+/// Whether a system call can fail at all. The last one of a signal handler
+/// never returns to where it was made: what follows it is not reached.
+fn can_fail(call: i64) -> bool {
+    call != libc::SYS_rt_sigreturn
+}
+
+/// Answers the kernel's questions until nobody is left to ask, and counts the
+/// calls of /init.
+fn supervise(listener: &OwnedFd, scenario: Scenario, fault: Option<Fault>) -> Calls {
+    let init = fs::metadata(common::init()).expect("the init").ino();
+    let mut calls = Calls::new();
+    loop {
+        let mut ready = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one struct pollfd.
+        unsafe { libc::poll(&mut ready, 1, -1) };
+        if ready.revents & libc::POLLIN == 0 {
+            return calls;
+        }
+        // SAFETY: the structs are those that the two requests take, and zero is a value of each.
+        let (mut asked, mut answer) =
+            unsafe { std::mem::zeroed::<(libc::seccomp_notif, libc::seccomp_notif_resp)>() };
+        // SAFETY: as above.
+        if unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &mut asked) }
+            < 0
+        {
+            continue;
+        }
+        let call = i64::from(asked.data.nr);
+        let program = fs::metadata(format!("/proc/{}/exe", asked.pid));
+        answer.id = asked.id;
+        answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+        if program.is_ok_and(|program| program.ino() == init) {
+            let count = calls.entry(call).or_default();
+            *count += 1;
+            if scenario.has_machine && call == libc::SYS_reboot {
+                answer.flags = 0;
+            }
+            if let Some(fault) = fault
+                && fault.call == call
+                && (fault.which == 0 || fault.which == *count)
+            {
+                answer.flags = 0;
+                answer.error = -fault.errno;
+            }
+        }
+        // SAFETY: as above.
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &mut answer) };
+    }
+}
+
+/// What is tried.
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    /// What PID 1's program does.
+    program: &'static str,
+    /// The exit status of PID 1, if nothing fails and nobody kills it.
+    status: Option<i32>,
+    /// Whether reboot(2) says yes, and does nothing: as on a machine of its
+    /// own that cannot be switched off. Then PID 1 unmounts everything, and in
+    /// the end sleeps, until it is killed.
+    has_machine: bool,
+}
+
+/// Leaves orphans behind, then tells PID 1 to stop.
+const STOPPED: Scenario =
+    Scenario { program: "stop-init", status: Some(128 + 15), has_machine: false };
+/// Leaves orphans behind, then ends.
+const ENDED: Scenario = Scenario { program: "leave", status: Some(3), has_machine: false };
+/// The same, on a machine.
+const SWITCHED_OFF: Scenario = Scenario { program: "leave", status: None, has_machine: true };
+
+/// What was seen.
+struct Seen {
+    outcome: Outcome,
+    calls: Calls,
+    /// PID 1's.
+    processor_time: Duration,
+}
+
+/// Runs a scenario, with a fault or without.
+fn run(scenario: Scenario, fault: Option<Fault>) -> Seen {
+    let start = Instant::now();
+    let (out, root) = (TempDir::new(), TempDir::new());
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+            .expect("socketpair");
+    setsockopt(&ours, PassCred, &true).expect("setsockopt");
+    let descriptor = theirs.as_raw_fd();
+    let only = fault.filter(|_| !scenario.has_machine);
+    let which = only.map_or("all".to_string(), |fault| fault.call.to_string());
+    let init = ["/guest", "watched", &descriptor.to_string(), &which, "/init"];
+    let namespace = Namespace::with_init(&init, &["/guest", scenario.program])
+        // The program looks around in /proc, whatever becomes of PID 1's own attempt.
+        .prepare("mkdir /proc && mount -t proc proc /proc");
+    let mut command = namespace.command(root.path(), out.path());
+    // SAFETY: one plain system call.
+    unsafe {
+        command.pre_exec(move || {
+            libc::fcntl(descriptor, libc::F_SETFD, 0);
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().expect("spawn");
+    drop((theirs, command));
+    let (listener, pid1) = receive(&ours);
+    let (mut processor_time, mut is_told) = (0, false);
+    let (calls, status) = thread::scope(|scope| {
+        let supervisor = scope.spawn(|| supervise(&listener, scenario, fault));
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("wait") {
+                break status;
+            }
+            if let Some(time) = common::processor_time_of(pid1) {
+                processor_time = time;
+            }
+            // Where PID 1 could not learn that its program has ended, it waits to be told.
+            let is_late = start.elapsed() > Duration::from_secs(6);
+            if is_late
+                && !is_told
+                && scenario.program == ENDED.program
+                && common::children_of(pid1) > 0
+            {
+                is_told = true;
+                kill(pid1, libc::SIGTERM);
+            }
+            let asleep = [libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigsuspend];
+            let is_asleep = common::sleeps_in(pid1).is_some_and(|call| asleep.contains(&call))
+                && common::children_of(pid1) == 0;
+            if scenario.has_machine && (is_asleep || start.elapsed() > Duration::from_secs(25)) {
+                kill(pid1, libc::SIGKILL);
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        (supervisor.join().expect("the supervisor"), status)
+    });
+    let outcome = Outcome::read(status, out);
+    Seen { outcome, calls, processor_time: Duration::from_nanos(processor_time) }
+}
+
+/// Sends a signal to a process, if it is still there.
+fn kill(pid: i32, signal: i32) {
+    // SAFETY: a plain system call.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Takes the descriptor that a process sends, and the PID of that process.
+fn receive(socket: &OwnedFd) -> (OwnedFd, i32) {
+    let mut byte = [0];
+    let mut bytes = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!([i32; 1], UnixCredentials);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut bytes, Some(&mut space), flags);
+    let (mut received, mut pid) = (None, None);
+    for message in message.expect("recvmsg").cmsgs().expect("control messages") {
+        match message {
+            ControlMessageOwned::ScmRights(descriptors) => received = descriptors.first().copied(),
+            ControlMessageOwned::ScmCredentials(credentials) => pid = Some(credentials.pid()),
+            other => panic!("{other:?}"),
+        }
+    }
+    // SAFETY: it is new, and this one's alone.
+    let listener = unsafe { OwnedFd::from_raw_fd(received.expect("a descriptor")) };
+    (listener, pid.expect("a PID"))
+}
+
+/// What is wrong with what was seen.
+fn complaints(scenario: Scenario, fault: Fault, seen: &Seen) -> Vec<String> {
+    use libc::*;
+    let mut complaints = Vec::new();
+    let mut demand = |holds: bool, what: String| {
+        if !holds {
+            complaints.push(what);
+        }
+    };
+    let (outcome, call, always) = (&seen.outcome, fault.call, fault.which == 0);
+    demand(
+        seen.processor_time < Duration::from_millis(500),
+        format!("it ran for {:?}", seen.processor_time),
+    );
+    let failures = seen.calls.get(&call).copied().unwrap_or(0);
+    demand(!always || failures < 1000, format!("it made the call {failures} times"));
+
+    // How PID 1 may end, besides the way that it ends without a fault.
+    let starts = !(call == SYS_clone || call == SYS_execve)
+        || outcome.report.iter().any(|line| line.starts_with("zombies"));
+    let others: &[Option<i32>] = match call {
+        // The program was not started, which is said.
+        SYS_clone | SYS_execve if !starts => &[Some(126), Some(127)],
+        // How the program ended cannot be known, nor that it did.
+        SYS_wait4 => &[Some(0)],
+        // Nobody hears that they are to stop, or is told: the program ends by itself.
+        SYS_rt_sigaction | SYS_rt_sigprocmask | SYS_kill => &[Some(9), Some(128 + 9)],
+        // Without a timer, nobody is given time.
+        SYS_setitimer => &[Some(128 + 9)],
+        // By an instruction that does not exist.
+        SYS_exit => &[None, Some(128 + 4)],
+        _ => &[],
+    };
+    let code = outcome.code();
+    demand(
+        code == scenario.status || others.contains(&code) || scenario.status.is_none(),
+        format!("it ended with {}", outcome.status),
+    );
+
+    if starts {
+        if !(call == SYS_wait4 && always) {
+            demand(
+                outcome.report.iter().any(|line| line == "zombies 0"),
+                "orphans were not reaped".into(),
+            );
+        }
+        if call != SYS_write && call != SYS_wait4 {
+            for line in outcome.report.iter().filter(|line| line.starts_with("init: ")) {
+                demand(outcome.said(line), format!("it did not say: {line}"));
+            }
+        }
+    }
+    // What PID 1 has to say of it.
+    let says = match call {
+        SYS_clone | SYS_execve if !starts => Some("init: cannot run /guest".to_string()),
+        SYS_mount if always && fault.errno != EPERM => Some("init: cannot mount /run".to_string()),
+        SYS_kill if always && fault.errno != ESRCH => {
+            Some("init: cannot signal everyone".to_string())
+        }
+        _ => None,
+    };
+    if let Some(says) = says {
+        let says = format!("{says}: errno {}", fault.errno);
+        demand(outcome.said(&says), format!("it did not say: {says}"));
+    }
+    complaints
+}
+
+/// Tries all of these, several at a time, and fails with all that is wrong.
+fn try_all(tries: &[(Scenario, Fault)]) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut wrong = Vec::new();
+        while let Some(&(scenario, fault)) = tries.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let seen = run(scenario, Some(fault));
+            for complaint in complaints(scenario, fault, &seen) {
+                let Outcome { console, report, .. } = &seen.outcome;
+                wrong.push(format!("{scenario:?} {fault:?}: {complaint}\n{report:#?}\n{console}"));
+            }
+        }
+        wrong
+    };
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
+    });
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), tries.len(), wrong.join("\n"));
+    println!("{} faults, all survived", tries.len());
+}
+
+/// The system calls that /init makes, and how often, in each scenario.
+fn calls() -> Vec<(Scenario, Calls)> {
+    let calls = [STOPPED, ENDED, SWITCHED_OFF].map(|scenario| {
+        let seen = run(scenario, None);
+        let no_fault = Fault { call: -1, errno: 0, which: 1 };
+        assert_eq!(complaints(scenario, no_fault, &seen), [""; 0], "{}", seen.outcome.console);
+        assert!(scenario.status.is_none() || seen.outcome.code() == scenario.status);
+        (scenario, seen.calls.into_iter().filter(|(call, _)| can_fail(*call)).collect())
+    });
+    calls.into()
+}
+
+/// Whether everything is to be tried, and not a sample.
+fn torture() -> bool {
+    std::env::var_os("TORTURE").is_some()
+}
+
+#[test]
+fn every_system_call_fails_always() {
+    let mut tries = Vec::new();
+    let mut kinds = std::collections::BTreeSet::new();
+    for (scenario, calls) in calls() {
+        for (index, call) in calls.into_keys().enumerate() {
+            let errors = errors_of(call);
+            // The sample: one error for each call and scenario, not the same for all.
+            let sample = errors[(index * 7 + scenario.program.len()) % errors.len()];
+            kinds.insert(call);
+            for errno in errors {
+                if torture() || errno == sample {
+                    tries.push((scenario, Fault { call, errno, which: 0 }));
+                }
+            }
+        }
+    }
+    println!("{} system calls", kinds.len());
+    assert!(kinds.len() > 22, "{kinds:?}");
+    try_all(&tries);
+}
+
+#[test]
+fn every_system_call_fails_once() {
+    let mut tries = Vec::new();
+    for (scenario, calls) in calls() {
+        for (index, (call, count)) in calls.into_iter().enumerate() {
+            for which in 1..=count {
+                // A loop over all signals makes many alike.
+                let is_sample = which == index % count + 1;
+                for errno in [libc::EINTR, libc::ENOMEM] {
+                    if torture() && which <= 16 || is_sample && errno == libc::EINTR {
+                        tries.push((scenario, Fault { call, errno, which }));
+                    }
+                }
+            }
+        }
+    }
+    try_all(&tries);
+}
+
+#[test]
+fn an_init_that_does_not_survive_is_noticed() {
+    // Its program tells it to stop, and it does not; nor does it reap.
+    let fault = Fault { call: libc::SYS_write, errno: libc::EIO, which: 0 };
+    let outcome = Namespace::naive(&["/guest", STOPPED.program]).run();
+    let seen = Seen {
+        outcome,
+        calls: [(libc::SYS_write, 1000)].into(),
+        processor_time: Duration::from_secs(1),
+    };
+    assert_eq!(
+        complaints(STOPPED, fault, &seen).len(),
+        4,
+        "{:#?}",
+        complaints(STOPPED, fault, &seen)
+    );
+}
