@@ -254,7 +254,7 @@ for suite in $suites; do
         real=${real:-$package=$version}
         folder=$directory/$(echo "$real" | tr = -)
         if ! [ -d "$folder" ]; then
-            parts=$(needed "$real" 'linux-(base|binary|modules)-[0-9]')
+            parts=$(needed "$real" 'linux-base-[0-9]|linux-binary-[0-9]|linux-modules-[0-9]')
             for part in $real $parts; do unpack "$part" "$folder.part"; done
             mv "$folder.part" "$folder"
         fi
