@@ -189,7 +189,7 @@ tools: check
 	lab/tools.sh cc cpio $(QEMU)
 
 test-tools: tools
-	lab/tools.sh mke2fs e2fsck strace unshare setpriv bwrap runc
+	lab/tools.sh mke2fs e2fsck strace unshare setpriv bwrap runc podman
 
 bench-tools:
 	lab/tools.sh cargo cc gzip

@@ -4,6 +4,7 @@
 
 #[path = "common/boot.rs"]
 mod boot;
+mod common;
 
 use boot::{
     ROOT, Session, TempDir, alone, command, make, run, skip, terminal_is_unharmed, type_command,
