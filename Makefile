@@ -124,6 +124,26 @@ torture: test-tools build $(BUILD)/busybox/bin/busybox
 	KERNEL="$$(realpath "$$kernel")" ACCEL=$$accel TORTURE=1 \
 	cargo test --no-fail-fast --test faults --test hostile --test load $(TESTFLAGS) -- --nocapture
 
+## trace     every system call of PID 1 up to power off, with its line of the source and its duty
+trace: symbols
+	$(LAB) trace $(TAKEN_APART) $(STAGE_FOR_TRACE)
+
+## disasm    the whole of /init as assembly beside its source, and what each byte is for
+disasm: symbols
+	$(LAB) disasm $(TAKEN_APART)
+
+## readme    measure what the duties cost, and write it into README.md
+readme: symbols
+	$(LAB) duties $(TAKEN_APART) $(STAGE_FOR_TRACE) --readme README.md
+
+# The code of the release, with symbols and line numbers beside it.
+LAB             = $(TARGET)/picoinit-lab
+TAKEN_APART     = --init $(TARGET)/init --symbols $(dir $(TARGET))symbols/init
+STAGE_FOR_TRACE = --program $(TARGET)/demo --scratch $(BUILD)/trace
+symbols: bench-tools build
+	cargo build --profile symbols --bin init $(QUIET)
+	cargo build --release --package picoinit-lab $(QUIET)
+
 ## lint      formatting, and clippy with warnings as errors
 lint:
 	cargo fmt --check
@@ -211,4 +231,5 @@ $(BUILD)/busybox/bin/busybox:
 	lab/package.sh $(BUILD)/busybox busybox-static
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
-.PHONY: run shell panic build archive test bench kernels torture lint clean help check tools test-tools bench-tools
+.PHONY: run shell panic build archive test bench kernels torture trace disasm readme symbols lint clean help check tools \
+	test-tools bench-tools
