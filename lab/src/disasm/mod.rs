@@ -48,8 +48,7 @@ fn listing(binary: &Binary, source: &Source) -> Result<String> {
             }
             Content::Code(instruction) => {
                 let own = source.owner(&piece.places).map(|(_, place)| place);
-                // Line 0 is what the compiler made of several lines.
-                if own != place && own.is_some_and(|own| own.line > 0) {
+                if own != place {
                     place = own;
                     say_place(&mut text, source, piece, own)?;
                 }
@@ -121,7 +120,11 @@ fn part(binary: &Binary, piece: &Piece) -> String {
 fn say_place(text: &mut String, source: &Source, piece: &Piece, own: Option<&Place>) -> Result<()> {
     let Some(own) = own else { return Ok(()) };
     let way: Vec<&str> = piece.places.iter().map(|place| place.function.as_str()).collect();
-    writeln!(text, "\n  ; {}: {}:{}, {}", piece.owner, own.file, own.line, way.join(" in "))?;
+    let line = match own.line {
+        0 => " (several lines)".to_string(),
+        line => format!(":{line}"),
+    };
+    writeln!(text, "\n  ; {}: {}{line}, {}", piece.owner, own.file, way.join(" in "))?;
     if let Some(line) = source.line(own) {
         writeln!(text, "  ;     {}", line.trim())?;
     }
