@@ -11,6 +11,8 @@ CPUS      ?= 1
 APPEND    ?=
 QEMU_EXTRA ?=
 TIMEOUT   ?= 120
+WITHOUT   ?=
+ONLY      ?=
 V         ?=
 NO_INSTALL ?=
 export NO_INSTALL
@@ -25,7 +27,14 @@ endif
 
 # Where cargo builds, whatever the environment says.
 export CARGO_TARGET_DIR := target
-TARGET := target/x86_64-unknown-linux-gnu/release
+TARGET = $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/release
+
+# The duties that /init has. An init that lacks some is built beside the whole one.
+DUTIES := console mounts reap signals spawn teardown
+ifneq ($(strip $(WITHOUT) $(ONLY)),)
+CARGO_TARGET_DIR := target/duties
+FEATURES  = --no-default-features --features "$(if $(ONLY),$(ONLY),$(filter-out $(WITHOUT),$(DUTIES)))"
+endif
 INIT   ?= $(TARGET)/init
 BUILD  := build
 
@@ -84,8 +93,8 @@ panic: check tools
 	echo "picoinit: it has nothing left to do, and gives up. Now give it one: make run"
 
 ## build     only build /init
-build:
-	cargo build --release $(QUIET)
+build: check-duties
+	cargo build --release $(FEATURES) $(QUIET)
 
 ## archive   only pack the initramfs: /init, and the files of ROOTFS
 archive: check tools build
@@ -141,7 +150,7 @@ LAB             = $(TARGET)/picoinit-lab
 TAKEN_APART     = --init $(TARGET)/init --symbols $(dir $(TARGET))symbols/init
 STAGE_FOR_TRACE = --program $(TARGET)/demo --scratch $(BUILD)/trace
 symbols: bench-tools build
-	cargo build --profile symbols --bin init $(QUIET)
+	cargo build --profile symbols --bin init $(FEATURES) $(QUIET)
 	cargo build --release --package picoinit-lab $(QUIET)
 
 ## lint      formatting, and clippy with warnings as errors
@@ -163,10 +172,12 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := VM KERNEL ROOTFS QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT NO_INSTALL V
+VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT NO_INSTALL V
 about-VM         := qemu, or uml: User-mode Linux, a kernel that is an ordinary program
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
+about-WITHOUT    := duties that /init is to lack, of: $(DUTIES)
+about-ONLY       := the only duties that it is to have
 about-QEMU       := the emulator
 about-ACCEL      := auto, kvm or tcg (emulation); auto tries whether KVM works
 about-MEM        := the machine's memory in MB
@@ -192,7 +203,12 @@ number = $(shell printf '%s' $(call quote,$(1)) | grep -xE '[0-9]+')
 positive = $(shell printf '%s' $(call quote,$(1)) | grep -xE '[1-9][0-9]*')
 
 # Bad input is refused before anything is built.
-check:
+UNKNOWN = $(filter-out $(DUTIES),$(WITHOUT) $(ONLY))
+check-duties:
+	test ! $(call quote,$(UNKNOWN)) || { echo "picoinit: no such duty: "$(call quote,$(UNKNOWN))". There are: $(DUTIES)" >&2; exit 1; }
+	test ! $(call quote,$(and $(WITHOUT),$(ONLY))) || { echo "picoinit: WITHOUT says what to leave out, ONLY what to leave in: give one of them" >&2; exit 1; }
+
+check: check-duties
 	test "$(filter qemu uml,$(VM))" || { echo "picoinit: VM=$(VM): it is one of qemu, uml" >&2; exit 1; }
 	test "$(call positive,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
 	test "$(call positive,$(CPUS))" || { echo "picoinit: CPUS=$(CPUS): it is a number of processors, such as 2" >&2; exit 1; }
@@ -231,5 +247,5 @@ $(BUILD)/busybox/bin/busybox:
 	lab/package.sh $(BUILD)/busybox busybox-static
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
-.PHONY: run shell panic build archive test bench kernels torture trace disasm readme symbols lint clean help check tools \
+.PHONY: run shell panic build archive test bench kernels torture trace disasm readme symbols lint clean help check check-duties tools \
 	test-tools bench-tools

@@ -27,12 +27,16 @@ terminal=
 [ -t 0 ] && terminal=$(stty -g)
 # In the background, because a shell that waits for a program in the foreground
 # heeds no signal: whoever ends this script would leave the machine running.
+machine=
+ended_by=
+trap 'ended_by=INT; end' INT
+trap 'ended_by=TERM; end' TERM HUP
+end() { [ ! "$machine" ] || kill "$machine" 2>/dev/null; }
 exec 3<&0
 timeout --foreground --kill-after=5 "$timeout" "$@" <&3 3<&- &
 machine=$!
-ended_by=
-trap 'ended_by=INT; kill "$machine" 2>/dev/null' INT
-trap 'ended_by=TERM; kill "$machine" 2>/dev/null' TERM HUP
+# Whoever ends this script may do so before it knows what it started.
+[ ! "$ended_by" ] || end
 while
     wait "$machine"
     status=$?

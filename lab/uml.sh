@@ -31,12 +31,15 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/uml.XXXXXX") || exit
 uml=
 finish() {
     trap '' INT TERM HUP
-    # It leaves processes behind if it is killed, or panics.
-    [ "$uml" ] && kill -s KILL -- "-$uml" 2>/dev/null
+    # It leaves processes behind if it is killed, or panics. At first, it may
+    # not have a group of its own yet.
+    [ "$uml" ] && kill -s KILL -- "-$uml" "$uml" 2>/dev/null
     rm -rf "$work"
 }
 trap finish EXIT
-trap 'exit 143' INT TERM HUP
+ended=
+trap 'ended=1; stop' INT TERM HUP
+stop() { [ ! "$uml" ] || exit 143; }
 
 mkfifo "$work/output" "$work/verdict" "$work/silence" || exit
 # Ctrl-C is for this script; these end when User-mode Linux has.
@@ -57,6 +60,8 @@ ulimit -c 0
 HOME=$work setsid setarch -R "$linux" uml_dir="$work/" "$@" \
     <&3 3<&- 4<>"$work/silence" 6<>"$work/silence" 5>"$work/verdict" >"$work/output" 2>&1 &
 uml=$!
+# Whoever ends this script may do so before it knows what it started.
+[ ! "$ended" ] || stop
 { wait $uml; } 2>/dev/null # the shell would say that it was aborted
 status=$?
 kill -s KILL -- "-$uml" 2>/dev/null

@@ -32,15 +32,17 @@ const FILE: &str = "file";
 struct Cost {
     bytes: usize,
     calls: usize,
-    /// The calls by name, in the order in which they are made first.
+    /// The calls by name, in the order in which they are made first, by PID 1 and
+    /// then by its children.
     names: Vec<&'static str>,
 }
 
 /// Measures, and prints or writes it.
 pub fn run(options: &Options) -> Result<()> {
     let (source, binary) = options.stage.build.read()?;
-    let calls = trace::trace(&options.stage, &source, &binary, false)?;
-    let costs = costs(&source, &binary, &calls)?;
+    let trace = trace::trace(&options.stage, &source, &binary, false)?;
+    trace.demand_end()?;
+    let costs = costs(&source, &binary, &trace.calls)?;
     match &options.readme {
         Some(path) => update(path, &costs, binary.image.len(), options.check),
         None => {
@@ -63,7 +65,9 @@ fn costs(source: &Source, binary: &Binary, calls: &[Call]) -> Result<BTreeMap<St
     for (owner, bytes) in bytes_by_owner(&binary.pieces(source)?) {
         costs.entry(file_of(&owner)?).or_default().bytes += bytes;
     }
-    for call in calls {
+    // A child's calls come between those of PID 1 by chance, so they are named after them.
+    let (first, children): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.pid == 1);
+    for call in first.into_iter().chain(children) {
         let cost = costs.entry(file_of(&call.owner)?).or_default();
         cost.calls += 1;
         if !cost.names.contains(&call.name.name()) {

@@ -8,22 +8,25 @@ mod calls;
 
 use crate::bench::jail::enter_namespaces;
 use crate::binary::{Binary, Build, Owner, Place, Source};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
+use nix::pty::openpty;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::ptrace::{self, Event, Options as Trace};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::ptrace::{self, Event, Options as Follow};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, alarm, setsid};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, chroot, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -56,7 +59,7 @@ pub struct Stage {
 }
 
 /// How long PID 1 may take, in seconds.
-const PATIENCE: u32 = 60;
+const PATIENCE: u32 = 30;
 
 /// The ABI's argument of reboot(2) that asks for Ctrl-Alt-Del as a signal.
 const CAD_OFF: u64 = 0;
@@ -80,24 +83,40 @@ pub struct Call {
 /// Runs the init, and prints what it called.
 pub fn run(options: &Options) -> Result<()> {
     let (source, binary) = options.stage.build.read()?;
-    let calls = trace(&options.stage, &source, &binary, options.as_container)?;
-    let text = report(&calls, options.as_container)?;
+    let trace = trace(&options.stage, &source, &binary, options.as_container)?;
+    let text = report(&trace.calls, options.as_container)?;
     match io::stdout().lock().write_all(text.as_bytes()) {
         // Whoever reads it, such as head(1), has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome.context("standard output"),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        outcome => outcome.context("standard output")?,
+    }
+    trace.demand_end()
+}
+
+/// What the init called.
+pub struct Trace {
+    /// All calls, in order.
+    pub calls: Vec<Call>,
+    has_ended: bool,
+}
+
+impl Trace {
+    /// Fails if it was still running when there was no time left.
+    pub fn demand_end(&self) -> Result<()> {
+        ensure!(self.has_ended, "PID 1 did not end within {PATIENCE} seconds, and was killed");
+        Ok(())
     }
 }
 
 /// Runs the init to its end, and returns the calls that it made; and those of
 /// its children, as long as they execute its code.
-pub fn trace(
-    stage: &Stage,
-    source: &Source,
-    binary: &Binary,
-    as_container: bool,
-) -> Result<Vec<Call>> {
-    let pid = start(stage)?;
+pub fn trace(stage: &Stage, source: &Source, binary: &Binary, as_container: bool) -> Result<Trace> {
+    // The console is a terminal, as in `make run`. It has room for what is said there.
+    let console = openpty(None, None).context("make a pseudo-terminal")?;
+    for end in [&console.master, &console.slave] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).context("fcntl")?;
+    }
+    let pid = start(stage, console.slave)?;
     // A signal that interrupts the wait. (A thread that looks at the clock cannot
     // be started any more: children are to be in another PID namespace.)
     let handler = SigAction::new(SigHandler::Handler(on_alarm), SaFlags::empty(), SigSet::empty());
@@ -105,16 +124,16 @@ pub fn trace(
     unsafe { sigaction(Signal::SIGALRM, &handler) }.context("sigaction")?;
     alarm::set(PATIENCE);
     let mut tracer = Tracer::new(binary, source, pid, as_container);
-    tracer.run()?;
+    let has_ended = tracer.run()?;
     alarm::cancel();
-    Ok(tracer.calls)
+    Ok(Trace { calls: tracer.calls, has_ended })
 }
 
 extern "C" fn on_alarm(_: i32) {}
 
 /// Makes a root file system as bare as that of `make run`, and starts the init
 /// there, which stops before its first instruction.
-fn start(stage: &Stage) -> Result<Pid> {
+fn start(stage: &Stage, console: OwnedFd) -> Result<Pid> {
     let root = &stage.scratch;
     fs::create_dir_all(root).with_context(|| root.display().to_string())?;
     enter_namespaces()?;
@@ -139,7 +158,8 @@ fn start(stage: &Stage) -> Result<Pid> {
     unshare(CloneFlags::CLONE_NEWPID).context("a PID namespace")?;
     let mut command = Command::new("/init");
     command.env_clear().env("HOME", "/").env("TERM", "linux");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let stdio = || console.try_clone().map(Stdio::from).context("dup");
+    command.stdin(stdio()?).stdout(stdio()?).stderr(stdio()?);
     let root = root.clone();
     let become_pid1 = move || {
         set_pdeathsig(Signal::SIGKILL)?;
@@ -187,18 +207,21 @@ impl<'a> Tracer<'a> {
         Tracer { binary, source, first, as_container, tracees, last: None, places, calls }
     }
 
-    /// Until PID 1 has ended.
-    fn run(&mut self) -> Result<()> {
+    /// Until PID 1 has ended; returns whether it did, in time.
+    fn run(&mut self) -> Result<bool> {
         let status = waitpid(self.first, None).context("wait for PID 1")?;
         ensure!(matches!(status, WaitStatus::Stopped(_, Signal::SIGTRAP)), "PID 1: {status:?}");
         let options =
-            Trace::PTRACE_O_EXITKILL | Trace::PTRACE_O_TRACEFORK | Trace::PTRACE_O_TRACEEXEC;
+            Follow::PTRACE_O_EXITKILL | Follow::PTRACE_O_TRACEFORK | Follow::PTRACE_O_TRACEEXEC;
         ptrace::setoptions(self.first, options).context("ptrace")?;
         self.tracees.insert(self.first, Tracee { pid: 1, ..Tracee::default() });
         self.step(self.first, None)?;
         loop {
             let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
-                Err(Errno::EINTR) => bail!("PID 1 did not end within {PATIENCE} seconds"),
+                Err(Errno::EINTR) => {
+                    kill(self.first, Signal::SIGKILL).context("kill PID 1")?;
+                    return Ok(false);
+                }
                 outcome => outcome.context("wait for PID 1")?,
             };
             match status {
@@ -231,7 +254,7 @@ impl<'a> Tracer<'a> {
                 WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) => {
                     self.tracees.remove(&pid);
                     if pid == self.first {
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
                 _ => {}
