@@ -197,8 +197,8 @@ fn calls(trace: &str) -> Vec<(i32, String, String)> {
 }
 
 /// The names of the calls that the init makes, as strace sees it: those of PID 1,
-/// and those of its children until they execute a program or end.
-fn strace() -> (Vec<String>, Vec<String>) {
+/// those of its children until they execute a program or end; and all that strace said.
+fn strace() -> (Vec<String>, Vec<String>, String) {
     let (_terminal, console) = terminal();
     let namespace = Namespace::new(&["/out/demo"])
         .may_reboot()
@@ -238,7 +238,7 @@ fn strace() -> (Vec<String>, Vec<String>) {
         let end = own.iter().position(|name| name == "execve" || name == "reboot");
         of_children.extend(end.map(|end| own[..=end].to_vec()).unwrap_or_default());
     }
-    (of_pid1, of_children)
+    (of_pid1, of_children, trace)
 }
 
 /// How often each name is there. The last wait4(2) ends with the machine, if
@@ -261,10 +261,10 @@ fn trace_shows_the_calls_that_strace_shows() {
         let calls = calls.iter().filter(|(pid, ..)| (*pid == 1) == of_pid1);
         calls.map(|(.., name)| name.clone()).collect()
     };
-    let (pid1, children) = strace();
+    let (pid1, children, said) = strace();
     assert!(pid1.len() > 100 && children.len() > 3, "{pid1:?} {children:?}");
-    assert_eq!(counts(names(true)), counts(pid1), "{trace}");
-    assert_eq!(counts(names(false)), counts(children), "{trace}");
+    assert_eq!(counts(names(true)), counts(pid1), "{trace}\n{said}");
+    assert_eq!(counts(names(false)), counts(children), "{trace}\n{said}");
 
     let by_duty = table(&trace, "System calls by duty:");
     assert_eq!(sum(&by_duty), calls.len(), "{trace}");
