@@ -224,7 +224,7 @@ tools: check
 	lab/tools.sh cc cpio $(tools-$(VM))
 
 test-tools: tools
-	lab/tools.sh mke2fs e2fsck strace unshare setpriv bwrap runc
+	lab/tools.sh mke2fs e2fsck objdump strace unshare setpriv bwrap runc
 
 bench-tools:
 	lab/tools.sh cargo cc gzip

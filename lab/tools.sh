@@ -18,6 +18,7 @@ package() { # MANAGER COMMAND
     *:mke2fs | *:e2fsck) echo e2fsprogs ;;
     *:unshare | *:setpriv) echo util-linux ;;
     *:cc) echo gcc ;;
+    *:objdump) echo binutils ;;
     *:bwrap) echo bubblewrap ;;
     *) echo "$2" ;;
     esac

@@ -59,7 +59,7 @@ pub struct Stage {
 }
 
 /// How long PID 1 may take, in seconds.
-const PATIENCE: u32 = 30;
+const PATIENCE: u32 = 60;
 
 /// The ABI's argument of reboot(2) that asks for Ctrl-Alt-Del as a signal.
 const CAD_OFF: u64 = 0;
@@ -137,7 +137,6 @@ fn start(stage: &Stage, console: OwnedFd) -> Result<Pid> {
     let root = &stage.scratch;
     fs::create_dir_all(root).with_context(|| root.display().to_string())?;
     enter_namespaces()?;
-    let none = None::<&str>;
     mount(Some("tmpfs"), root, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
         .with_context(|| format!("mount tmpfs on {}", root.display()))?;
     let install = |from: &Path, name: &str| -> Result<()> {
@@ -153,7 +152,6 @@ fn start(stage: &Stage, console: OwnedFd) -> Result<Pid> {
     // The kernel's own initramfs has one, too.
     File::create(root.join("dev/console")).context("make /dev/console")?;
     symlink("/bin/program", root.join("etc/rc")).context("link /etc/rc")?;
-    mount(none, root, none, MsFlags::MS_PRIVATE, none).context("make the root private")?;
 
     unshare(CloneFlags::CLONE_NEWPID).context("a PID namespace")?;
     let mut command = Command::new("/init");
@@ -171,7 +169,6 @@ fn start(stage: &Stage, console: OwnedFd) -> Result<Pid> {
     };
     // SAFETY: this program has one thread only, so the child can do what it likes.
     let child = unsafe { command.pre_exec(become_pid1) }.spawn().context("start /init")?;
-    // It stops in any case, and is killed if this program ends.
     Ok(Pid::from_raw(child.id() as i32))
 }
 
