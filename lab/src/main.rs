@@ -1,13 +1,18 @@
-//! Measures picoinit and its peers. `make bench` runs it.
+//! Measures picoinit and its peers, and takes it apart. `make bench`, `make
+//! trace`, `make disasm` and `make readme` run it.
 
 #![deny(missing_docs)]
 
 mod bench;
+mod binary;
+mod disasm;
+mod duties;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Measures picoinit and its peers.
+/// Measures picoinit and its peers, and takes it apart.
 #[derive(Parser)]
 #[command(name = "picoinit-lab")]
 struct Arguments {
@@ -19,6 +24,12 @@ struct Arguments {
 enum Command {
     /// Run picoinit and its peers as PID 1, side by side, and write down what they cost
     Bench(bench::Options),
+    /// Print the whole init as commented assembly, and what each byte of it is for
+    Disasm(binary::Build),
+    /// Print every system call that PID 1 makes, and which line and duty it is for
+    Trace(trace::Options),
+    /// Print what each file of the init costs in bytes and system calls, or write it into README.md
+    Duties(duties::Options),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +39,9 @@ fn main() -> ExitCode {
     }
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Disasm(options) => disasm::run(&options),
+        Command::Trace(options) => trace::run(&options),
+        Command::Duties(options) => duties::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -106,7 +106,7 @@ pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(ROOT);
     // `make test` may be running this. KERNEL and ACCEL are what it found out.
-    for name in "MAKEFLAGS MFLAGS MAKELEVEL ROOTFS APPEND QEMU_EXTRA TIMEOUT INIT V".split(' ') {
+    for name in "MAKEFLAGS MFLAGS MAKELEVEL VM ROOTFS APPEND QEMU_EXTRA TIMEOUT INIT V".split(' ') {
         command.env_remove(name);
     }
     command
