@@ -1,13 +1,15 @@
-//! Measures picoinit and its peers. `make bench` runs it.
+//! The lab: measures picoinit and its peers, and runs the experiments. `make
+//! bench`, `make experiments` and `make experiment` call it.
 
 #![deny(missing_docs)]
 
 mod bench;
+mod experiment;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Measures picoinit and its peers.
+/// Measures picoinit and its peers, and runs the experiments.
 #[derive(Parser)]
 #[command(name = "picoinit-lab")]
 struct Arguments {
@@ -19,6 +21,10 @@ struct Arguments {
 enum Command {
     /// Run picoinit and its peers as PID 1, side by side, and write down what they cost
     Bench(bench::Options),
+    /// List the experiments
+    Experiments(experiment::Place),
+    /// Run an experiment, and say whether what is seen is what its text says
+    Experiment(experiment::Options),
 }
 
 fn main() -> ExitCode {
@@ -28,11 +34,13 @@ fn main() -> ExitCode {
     }
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Experiments(place) => experiment::list(&place),
+        Command::Experiment(options) => experiment::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("picoinit-lab: {error:#}");
+            eprintln!("picoinit: {error:#}");
             ExitCode::FAILURE
         }
     }
