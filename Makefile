@@ -10,6 +10,8 @@ CPUS      ?= 1
 APPEND    ?=
 QEMU_EXTRA ?=
 TIMEOUT   ?= 120
+WITHOUT   ?=
+ONLY      ?=
 PRESS     ?=
 V         ?=
 NO_INSTALL ?=
@@ -25,7 +27,14 @@ endif
 
 # Where cargo builds, whatever the environment says.
 export CARGO_TARGET_DIR := target
-TARGET := target/x86_64-unknown-linux-gnu/release
+TARGET = $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/release
+
+# The duties that /init has. An init that lacks some is built beside the whole one.
+DUTIES := console mounts reap signals spawn teardown
+ifneq ($(strip $(WITHOUT) $(ONLY)),)
+CARGO_TARGET_DIR := target/duties
+FEATURES  = --no-default-features --features "$(if $(ONLY),$(ONLY),$(filter-out $(WITHOUT),$(DUTIES)))"
+endif
 INIT   ?= $(TARGET)/init
 BUILD  := build
 
@@ -98,8 +107,8 @@ lab-tool:
 	cargo build --release --package picoinit-lab $(QUIET)
 
 ## build     only build /init
-build:
-	cargo build --release $(QUIET)
+build: check-duties
+	cargo build --release $(FEATURES) $(QUIET)
 
 ## archive   only pack the initramfs: /init, and the files of ROOTFS
 archive: check tools build
@@ -159,9 +168,11 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := KERNEL ROOTFS QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT PRESS NO_INSTALL V
+VARIABLES := KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT PRESS NO_INSTALL V
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
+about-WITHOUT    := duties that /init is to lack, of: $(DUTIES)
+about-ONLY       := the only duties that it is to have
 about-QEMU       := the emulator
 about-ACCEL      := auto, kvm or tcg (emulation); auto tries whether KVM works
 about-MEM        := the machine's memory in MB
@@ -186,7 +197,12 @@ number = $(shell printf '%s' $(call quote,$(1)) | grep -xE '[0-9]+')
 positive = $(shell printf '%s' $(call quote,$(1)) | grep -xE '[1-9][0-9]*')
 
 # Bad input is refused before anything is built.
-check:
+UNKNOWN = $(filter-out $(DUTIES),$(WITHOUT) $(ONLY))
+check-duties:
+	test ! $(call quote,$(UNKNOWN)) || { echo "picoinit: no such duty: "$(call quote,$(UNKNOWN))". There are: $(DUTIES)" >&2; exit 1; }
+	test ! $(call quote,$(and $(WITHOUT),$(ONLY))) || { echo "picoinit: WITHOUT says what to leave out, ONLY what to leave in: give one of them" >&2; exit 1; }
+
+check: check-duties
 	test "$(call positive,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
 	test "$(call positive,$(CPUS))" || { echo "picoinit: CPUS=$(CPUS): it is a number of processors, such as 2" >&2; exit 1; }
 	test "$(call number,$(TIMEOUT))" || { echo "picoinit: TIMEOUT=$(TIMEOUT): it is a number of seconds, such as 120" >&2; exit 1; }
@@ -216,4 +232,4 @@ $(BUILD)/busybox/bin/busybox:
 	lab/package.sh $(BUILD)/busybox busybox-static
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
-.PHONY: run shell panic try experiments experiment lab-tool build archive test bench kernels torture lint clean help check tools test-tools bench-tools
+.PHONY: run shell panic try experiments experiment lab-tool build archive test bench kernels torture lint clean help check check-duties tools test-tools bench-tools

@@ -42,6 +42,11 @@ terminal=
 [ -t 0 ] && terminal=$(stty -g)
 # In the background, because a shell that waits for a program in the foreground
 # heeds no signal: whoever ends this script would leave QEMU running.
+qemu=
+ended_by=
+trap 'ended_by=INT; end' INT
+trap 'ended_by=TERM; end' TERM HUP
+end() { [ ! "$qemu" ] || kill "$qemu" 2>/dev/null; }
 exec 3<&0
 if [ "${PRESS:-}" ]; then
     keys=$log.keys
@@ -51,9 +56,8 @@ if [ "${PRESS:-}" ]; then
 fi
 timeout --foreground --kill-after=5 "$timeout" "$@" <&3 3<&- &
 qemu=$!
-ended_by=
-trap 'ended_by=INT; kill "$qemu" 2>/dev/null' INT
-trap 'ended_by=TERM; kill "$qemu" 2>/dev/null' TERM HUP
+# Whoever ends this script may do so before it knows what it started.
+[ ! "$ended_by" ] || end
 [ ! "${PRESS:-}" ] || press_keys &
 while
     wait "$qemu"
