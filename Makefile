@@ -12,6 +12,7 @@ QEMU_EXTRA ?=
 TIMEOUT   ?= 120
 WITHOUT   ?=
 ONLY      ?=
+DISK      ?=
 PRESS     ?=
 V         ?=
 NO_INSTALL ?=
@@ -89,8 +90,9 @@ try: archive
 	$(find-kernel); $(find-accel); \
 	PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(LOG) $(VERDICT) \
 	$(MACHINE) -initrd $(ARCHIVE) -append $(call quote,quiet printk.time=0 $(call CMDLINE,-1)) \
-	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(KEYS) $(QEMU_EXTRA)
+	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(if $(DISK),$(DRIVE)) $(KEYS) $(QEMU_EXTRA)
 
+DRIVE = -drive file=$(call quote,$(DISK)),format=raw,if=virtio
 # The keyboard is reached through QEMU's monitor, on a pipe that lab/boot.sh makes.
 KEYS = $(if $(filter ctrl-alt-delete,$(PRESS)),-chardev pipe$(comma)id=keys$(comma)path=$(LOG).keys -mon chardev=keys)
 comma := ,
@@ -100,7 +102,8 @@ experiments: lab-tool
 	$(TARGET)/picoinit-lab experiments
 
 ## experiment   go through one of them: make experiment N=01
-experiment: lab-tool
+experiment: tools lab-tool
+	lab/tools.sh mke2fs debugfs readelf
 	$(TARGET)/picoinit-lab experiment $(call quote,$(N))
 
 lab-tool:
@@ -118,6 +121,7 @@ archive: check tools build
 	test -z $(call quote,$(INIT)) || cp $(call quote,$(INIT)) $(STAGE)/init
 	test "$(ROOTFS)" != demo || cp $(TARGET)/demo $(STAGE)/bin/
 	$(has-shell) || cp $(BUILD)/busybox/bin/busybox $(STAGE)/bin/
+	test ! $(call quote,$(DISK)) || { $(find-kernel); lab/modules.sh "$$kernel" $(STAGE); }
 	# The same bytes whoever packs it, where and when: names in order, one owner, one time.
 	chmod -R u=rwX,go=rX $(STAGE) && find $(STAGE) -exec touch -hd @0 {} +
 	cd $(STAGE) && find . -mindepth 1 -print0 | LC_ALL=C sort -z | \
@@ -168,7 +172,7 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT PRESS NO_INSTALL V
+VARIABLES := KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS NO_INSTALL V
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
 about-WITHOUT    := duties that /init is to lack, of: $(DUTIES)
@@ -180,6 +184,7 @@ about-CPUS       := how many processors it has
 about-APPEND     := words to add to the kernel's command line
 about-QEMU_EXTRA := arguments to add to QEMU's
 about-TIMEOUT    := seconds after which a boot counts as hung
+about-DISK       := for make try: a file that is the machine's disk, /dev/vda
 about-PRESS      := for make try: ctrl-c or ctrl-alt-delete, pressed when a program says "press now"
 about-NO_INSTALL := 1: never install a package, only say which is missing
 about-V          := 1: show every command
@@ -209,6 +214,7 @@ check: check-duties
 	test "$(TREE)" || { echo "picoinit: ROOTFS=$(ROOTFS): there is no folder initramfs/$(ROOTFS) and no folder $(ROOTFS) (nor can there be spaces in its name)" >&2; exit 1; }
 	test ! $(call quote,$(KERNEL)) || lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL)) >/dev/null
 	test "$(filter auto tcg,$(ACCEL))" || lab/accel.sh "$(ACCEL)" - - - >/dev/null
+	test ! $(call quote,$(DISK)) || test -f $(call quote,$(DISK)) || { echo "picoinit: DISK="$(call quote,$(DISK))": there is no such file" >&2; exit 1; }
 	test "$(if $(PRESS),$(filter ctrl-c ctrl-alt-delete,$(PRESS)),none)" || { echo "picoinit: PRESS=$(PRESS): it is ctrl-c or ctrl-alt-delete" >&2; exit 1; }
 	mkdir -p $(BUILD)
 

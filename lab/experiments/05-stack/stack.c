@@ -19,6 +19,9 @@ static const struct name names[] = {
 	{ AT_SECURE, "AT_SECURE" },             { AT_RANDOM, "AT_RANDOM" },
 	{ AT_HWCAP2, "AT_HWCAP2" },             { AT_EXECFN, "AT_EXECFN" },
 	{ AT_PLATFORM, "AT_PLATFORM" },
+#ifdef AT_MINSIGSTKSZ
+	{ AT_MINSIGSTKSZ, "AT_MINSIGSTKSZ" },
+#endif
 };
 
 static void print_entry(unsigned long key, unsigned long value)

@@ -56,7 +56,9 @@ pub fn run(options: &Options) -> Result<()> {
         let seen = command::run(&step.command)?;
         if let Err(difference) = compare(&seen.text, &step.output) {
             differences += 1;
-            println!("\npicoinit: not what the text says (- the text, + what was seen):{difference}");
+            println!(
+                "\npicoinit: not what the text says (- the text, + what was seen):{difference}"
+            );
         }
         if seen.status != step.status {
             differences += 1;
@@ -98,11 +100,7 @@ fn read_all(place: &Place) -> Result<Vec<Experiment>> {
 /// stands for any number of lines, and `[..]` for any part of one. The error
 /// is a listing of what differs.
 fn compare(seen: &str, text: &str) -> Result<(), snapbox::assert::Error> {
-    Assert::new().normalize_paths(false).try_eq(
-        Some(&"seen"),
-        Data::text(seen),
-        Data::text(text),
-    )
+    Assert::new().normalize_paths(false).try_eq(Some(&"seen"), Data::text(seen), Data::text(text))
 }
 
 #[cfg(test)]
