@@ -4,7 +4,7 @@
 mod command;
 mod document;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use document::Experiment;
 use snapbox::{Assert, Data};
@@ -50,28 +50,30 @@ pub fn run(options: &Options) -> Result<()> {
     let name = format!("experiment {:02}", experiment.number);
     println!("picoinit: {name}: {}", experiment.question);
     println!("picoinit: the text: {}", experiment.path.display());
-    let mut differences = 0;
+    let mut differ = 0;
     for step in &experiment.steps {
         println!("\n$ {}", step.command.replace('\n', "\n> "));
         let seen = command::run(&step.command)?;
-        if let Err(difference) = compare(&seen.text, &step.output) {
-            differences += 1;
+        let output = compare(&seen.text, &step.output);
+        if let Err(difference) = &output {
+            let difference = difference.to_string();
+            println!("\npicoinit: not what the text says (- the text, + what was seen):");
+            println!("{}", difference.trim_matches('\n'));
+        }
+        let (status, wanted) = (seen.status, step.status);
+        if status != wanted {
             println!(
-                "\npicoinit: not what the text says (- the text, + what was seen):{difference}"
+                "\npicoinit: not what the text says: the exit status is {status}, not {wanted}"
             );
         }
-        if seen.status != step.status {
-            differences += 1;
-            println!(
-                "\npicoinit: not what the text says: the exit status is {}, and not {}",
-                seen.status, step.status
-            );
-        }
+        differ += usize::from(output.is_err() || status != wanted);
     }
     println!();
-    if differences > 0 {
-        bail!("{name}: what was seen is NOT what the text says, in {differences} places");
-    }
+    ensure!(
+        differ == 0,
+        "{name}: what was seen is NOT what the text says: {differ} of {} commands did something else",
+        experiment.steps.len()
+    );
     println!("picoinit: {name}: what was seen is what the text says");
     Ok(())
 }
