@@ -97,11 +97,11 @@ DRIVE = -drive file=$(call quote,$(DISK)),format=raw,if=virtio
 KEYS = $(if $(filter ctrl-alt-delete,$(PRESS)),-chardev pipe$(comma)id=keys$(comma)path=$(LOG).keys -mon chardev=keys)
 comma := ,
 
-## experiments  the questions of lab/experiments, one a line
+## experiments the questions of lab/experiments, one a line
 experiments: lab-tool
 	$(TARGET)/picoinit-lab experiments
 
-## experiment   go through one of them: make experiment N=01
+## experiment go through one of them: make experiment N=01
 experiment: tools lab-tool
 	lab/tools.sh mke2fs debugfs readelf
 	$(TARGET)/picoinit-lab experiment $(call quote,$(N))
@@ -168,7 +168,7 @@ clean:
 help:
 	echo "picoinit: the smallest complete PID 1 that a person can read in one sitting."
 	echo; echo "Targets:"
-	sed -n 's/^## /  make /p' Makefile
+	sed -n 's/^## //p' Makefile | while read -r target about; do printf '  make %-11s  %s\n' "$$target" "$$about"; done
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 

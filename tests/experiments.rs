@@ -4,12 +4,13 @@
 #[path = "common/boot.rs"]
 mod boot;
 
-use boot::{ROOT, Session, TempDir, alone, command, make};
+use boot::{LIMIT, ROOT, Session, TempDir, alone, command, make};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 const FOLDER: &str = "lab/experiments";
 const TOOL: &str = "target/x86_64-unknown-linux-gnu/release/picoinit-lab";
@@ -72,7 +73,8 @@ const SOUND: &str = r#"# 07. What does the shell say?
 $ echo one; echo "it took $$ seconds"
 one
 it took [..] seconds
-$ echo two; seq 9; exit 3
+$ echo two; seq 9; \
+> exit 3
 ? 3
 two
 ...
@@ -129,6 +131,7 @@ fn a_wrong_text_fails() {
         ("? 3\n", "? 4\n", "the exit status is 3, not 4\n"),
         ("...\n9\n", "...\n10\n", "- 10\n"),
         ("...\n9\n", "", "+ 9\n"),
+        ("> exit 3", "> exit 2", "the exit status is 2, not 3\n"),
     ] {
         let (status, said) = run_changed(from, to);
         assert_eq!(status, Some(1), "{to}: {said}");
@@ -200,10 +203,14 @@ fn an_interrupt_ends_what_was_started() {
         session.wait_for("\n");
         let said = session.said();
         let sleeper = said.lines().find_map(|line| line.strip_prefix("sleeper ")).expect("its PID");
-        // A zombie, which its new parent has not reaped yet, has no command line.
+        // A zombie, which its new parent has not reaped yet, has no command line; nor
+        // has, for a moment, a process that begins to execute a program.
         let runs =
             || fs::read(format!("/proc/{sleeper}/cmdline")).is_ok_and(|line| !line.is_empty());
-        assert!(runs(), "{sleeper}: {said}");
+        let deadline = Instant::now() + LIMIT;
+        while !runs() {
+            assert!(Instant::now() < deadline, "{sleeper} does not run: {said}");
+        }
         if is_terminal {
             session.type_in("\x03");
         } else {

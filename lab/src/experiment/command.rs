@@ -24,8 +24,9 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// Variables of make that belong to the text: one that whoever runs the
 /// experiment has set would make something else of it.
-const OF_THE_TEXT: [&str; 12] = [
+const OF_THE_TEXT: [&str; 13] = [
     "APPEND",
+    "DISK",
     "INIT",
     "MAKEFLAGS",
     "MAKELEVEL",

@@ -35,7 +35,6 @@ pub struct Experiment {
 }
 
 /// A command, and what it does.
-#[derive(Debug, PartialEq)]
 pub struct Step {
     /// What is typed.
     pub command: String,
@@ -134,27 +133,4 @@ fn read_steps(block: &str) -> Result<Vec<Step>> {
         }
     }
     Ok(steps)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Step, read_steps};
-
-    fn step(command: &str, status: i32, output: &str) -> Step {
-        Step { command: command.into(), status, output: output.into() }
-    }
-
-    #[test]
-    fn a_block_is_commands_and_what_they_print() {
-        let block = "$ one\n$ two \\\n> more\n? 3\nprinted\n\n> printed, too\n";
-        let steps = read_steps(block).expect("a sound block");
-        let two = step("two \\\nmore", 3, "printed\n\n> printed, too\n");
-        assert_eq!(steps, [step("one", 0, ""), two]);
-    }
-
-    #[test]
-    fn a_block_without_command_is_refused() {
-        assert!(read_steps("printed\n$ one\n").is_err());
-        assert!(read_steps("$ one\n? many\n").is_err());
-    }
 }

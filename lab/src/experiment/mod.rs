@@ -104,26 +104,3 @@ fn read_all(place: &Place) -> Result<Vec<Experiment>> {
 fn compare(seen: &str, text: &str) -> Result<(), snapbox::assert::Error> {
     Assert::new().normalize_paths(false).try_eq(Some(&"seen"), Data::text(seen), Data::text(text))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::compare;
-
-    #[test]
-    fn what_varies_is_left_out() {
-        assert!(compare("one\ntwo 22\nthree\n", "one\n...\nthree\n").is_ok());
-        assert!(compare("one\ntwo 22\nthree\n", "one\ntwo [..]\nthree\n").is_ok());
-        assert!(compare("one\nthree\n", "one\n...\nthree\n").is_ok());
-    }
-
-    #[test]
-    fn what_differs_is_found() {
-        assert!(compare("one\ntwo\n", "one\n").is_err());
-        assert!(compare("one\n", "one\ntwo\n").is_err());
-        assert!(compare("one\nthree\n", "one\n...\ntwo\n").is_err());
-        assert!(compare("two 22\n", "one [..]\n").is_err());
-        assert!(compare("one", "one\n").is_err());
-        assert!(compare("", "...\none\n").is_err());
-        assert!(compare("a\\b\n", "a/b\n").is_err());
-    }
-}
