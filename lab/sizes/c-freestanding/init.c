@@ -46,6 +46,13 @@ struct state {
     result;                                                                          \
 })
 
+static inline int sys0(int number)
+{
+    int result;
+    __asm__ volatile("syscall" : "=a"(result) : "0"(number) : "rcx", "r11", "memory");
+    return result;
+}
+
 static inline int sys1(int number, long a)
 {
     return SYSCALL(number, "D"(a));
@@ -82,7 +89,7 @@ static _Noreturn void exit(int status)
 
 static int fork(void)
 {
-    return sys2(__NR_clone, SIGCHLD, 0);
+    return sys0(__NR_fork);
 }
 
 static int wait(int *status, int options)
@@ -268,7 +275,7 @@ static char **find_program(char **argv, char **otherwise)
 
 static _Noreturn void become_program(char **argv, char **envp)
 {
-    sys1(__NR_setsid, 0);
+    sys0(__NR_setsid);
     sys3(__NR_ioctl, 0, TIOCSCTTY, 0);
     block_signals(0);
     int error = sys3(__NR_execve, (long)*argv, (long)argv, (long)envp);
@@ -324,7 +331,7 @@ static void finish(struct state *state)
     /* Only the PID 1 of a whole machine may do this. What is mounted in a
      * container belongs to whoever made it. */
     if (reboot(LINUX_REBOOT_CMD_CAD_OFF) >= 0) {
-        sys1(__NR_sync, 0);
+        sys0(__NR_sync);
         unmount_all();
     }
     if (reboot_is_refused(state->stopping))
@@ -397,7 +404,7 @@ __attribute__((used)) static _Noreturn void init(long *stack)
     char *otherwise[] = { "/etc/rc", 0 };
     struct state state = { 0 };
 
-    if (sys1(__NR_getpid, 0) != 1) {
+    if (sys0(__NR_getpid) != 1) {
         const char line[] = "init: must run as PID 1\n";
         print(line, line + sizeof line - 1);
         exit(1);
