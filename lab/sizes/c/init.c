@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -79,22 +79,40 @@ static void mount_one(const char *kind, const char *target, unsigned long flags,
         print("init: cannot mount %s: errno %d\n", target, errno);
 }
 
+/* In /proc/mounts, a space in a name is written \040. Not getmntent(3), because
+ * musl's forgets that. */
+static void unescape(char *name)
+{
+    char *to = name;
+    for (; *name; to++)
+        if (*name == '\\') {
+            char digits[4] = { name[1], name[2], name[3], 0 };
+            *to = strtol(digits, NULL, 8);
+            name += 4;
+        } else {
+            *to = *name++;
+        }
+    *to = 0;
+}
+
 /* What cannot be unmounted is made read-only, and so is the root. */
 static void unmount_all(void)
 {
+    static char target[PATH_MAX];
     /* At the limit on descriptors, there would be none for the list. */
     close(STDIN_FILENO);
     /* The list begins with what was mounted first, which cannot go before what
      * is mounted inside it; so each time, the innermost go. */
     for (int depth = 0; depth < DEPTH; depth++) {
-        struct mntent *entry;
-        FILE *list = setmntent("/proc/mounts", "r");
+        FILE *list = fopen("/proc/mounts", "r");
         if (!list)
             return;
-        while ((entry = getmntent(list)))
-            if (umount2(entry->mnt_dir, UMOUNT_NOFOLLOW) < 0)
-                mount(entry->mnt_dir, entry->mnt_dir, "", MS_REMOUNT | MS_RDONLY, NULL);
-        endmntent(list);
+        while (fscanf(list, "%*s %4095s %*[^\n]", target) == 1) {
+            unescape(target);
+            if (umount2(target, UMOUNT_NOFOLLOW) < 0)
+                mount(target, target, "", MS_REMOUNT | MS_RDONLY, NULL);
+        }
+        fclose(list);
     }
 }
 
