@@ -6,6 +6,7 @@ mod bench;
 mod conform;
 #[path = "../../tests/common/guest.rs"]
 mod guest;
+mod sizes;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ enum Command {
     Bench(bench::Options),
     /// Check whether an init keeps picoinit's contract, row by row
     Conform(conform::Options),
+    /// Measure the same job in many languages
+    Sizes(sizes::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Conform(options) => conform::run(&options),
+        Command::Sizes(options) => sizes::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

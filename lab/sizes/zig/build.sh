@@ -1,7 +1,7 @@
 #!/bin/sh
 # title: Zig
 # needs: zig ld
-# version: zig version
+# version: echo "zig $(zig version)"
 set -eu
 zig build-obj -target x86_64-linux-none -O ReleaseSmall -fstrip -fsingle-threaded -fno-unwind-tables \
     -fno-stack-check -fno-stack-protector -mno-red-zone -femit-bin="$1.o" init.zig

@@ -78,16 +78,21 @@ pub fn line(row: &Row, outcome: &Result<()>) -> String {
     match outcome {
         Ok(()) => format!("pass  {:13}  {}", row.name, row.demand),
         Err(seen) => {
-            format!("FAIL  {:13}  {}: {}", row.name, row.demand, one_line(&format!("{seen:#}")))
+            format!(
+                "FAIL  {:13}  {}: {}",
+                row.name,
+                row.demand,
+                one_line(&format!("{seen:#}"), 300)
+            )
         }
     }
 }
 
-/// A text on one line, and not too long.
-fn one_line(text: &str) -> String {
+/// A text on one line, and not longer than that.
+pub fn one_line(text: &str, limit: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
-    match text.char_indices().nth(300) {
+    match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{} ...", &text[..end]),
         None => text,
     }
