@@ -295,6 +295,13 @@ impl Jail {
             unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal")?;
             nix::unistd::setsid().context("setsid")?;
         }
+        if launch.fresh {
+            // Nor is it to inherit what whoever started this program left open.
+            // SAFETY: a plain system call.
+            let returned =
+                unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
+            Errno::result(returned).context("close_range")?;
+        }
         if !launch.may_reboot {
             const CAP_SYS_BOOT: i32 = 22;
             // SAFETY: a plain system call.
