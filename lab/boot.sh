@@ -1,11 +1,12 @@
 #!/bin/sh
-# boot.sh EXPECT TIMEOUT LOG VERDICT QEMU... : runs QEMU, and judges the boot.
+# boot.sh EXPECT TIMEOUT LOG VERDICT MACHINE... : runs the machine, which is QEMU
+# or uml.sh, and judges the boot.
 #
 # EXPECT is what is to happen:
 #   verdict  the program says `status 0` into the file VERDICT, and the machine ends
 #   panic    the kernel panics
 #   end      the machine ends, or is ended by the person before it
-# TIMEOUT is in seconds; 0 is none. LOG is where QEMU leaves what the console said.
+# TIMEOUT is in seconds; 0 is none. LOG is where it leaves what the console said.
 set -u
 
 expect=$1 timeout=$2 log=$3 verdict=$4
@@ -25,17 +26,21 @@ not_one_line() {
 terminal=
 [ -t 0 ] && terminal=$(stty -g)
 # In the background, because a shell that waits for a program in the foreground
-# heeds no signal: whoever ends this script would leave QEMU running.
+# heeds no signal: whoever ends this script would leave the machine running.
+machine=
+ended_by=
+trap 'ended_by=INT; end' INT
+trap 'ended_by=TERM; end' TERM HUP
+end() { [ ! "$machine" ] || kill "$machine" 2>/dev/null; }
 exec 3<&0
 timeout --foreground --kill-after=5 "$timeout" "$@" <&3 3<&- &
-qemu=$!
-ended_by=
-trap 'ended_by=INT; kill "$qemu" 2>/dev/null' INT
-trap 'ended_by=TERM; kill "$qemu" 2>/dev/null' TERM HUP
+machine=$!
+# Whoever ends this script may do so before it knows what it started.
+[ ! "$ended_by" ] || end
 while
-    wait "$qemu"
+    wait "$machine"
     status=$?
-    kill -0 "$qemu" 2>/dev/null # a signal may have ended the wait
+    kill -0 "$machine" 2>/dev/null # a signal may have ended the wait
 do :; done
 trap - INT TERM HUP
 [ "$terminal" ] && stty "$terminal"
@@ -50,7 +55,7 @@ grep -aq 'Kernel panic - not syncing' "$log" 2>/dev/null && panicked=1
 case $status in
 124 | 137) fail "hung: the machine was still running after $timeout seconds (TIMEOUT=$timeout)" ;;
 0) ;;
-*) fail "QEMU ended with status $status" ;;
+*) fail "${1##*/} ended with status $status" ;;
 esac
 case $expect in
 panic)

@@ -1,8 +1,9 @@
 //! Everything that differs by CPU: the first instruction, how a system call
 //! is made, and how a signal handler returns.
 //!
-//! To port picoinit, write one more module like [`x86_64`] and give it the
-//! same six names.
+//! To port picoinit, write one more module like [`x86_64`], and give it the same
+//! six names. And see to src/sys.rs: newer CPUs lack the oldest system calls
+//! (open, poll, dup2, pause, alarm, fork), and have only what succeeded them.
 
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
@@ -56,12 +57,12 @@ mod x86_64 {
     /// be pushed and popped, which is the shortest way to load them.
     #[macro_export]
     macro_rules! syscall {
-        ($number:expr, $a:expr $(, $b:expr $(, $c:expr $(, $d:expr $(, $e:expr)?)?)?)?) => {{
+        ($number:expr $(, $a:expr $(, $b:expr $(, $c:expr $(, $d:expr $(, $e:expr)?)?)?)?)?) => {{
             let returned: usize;
             core::arch::asm!(
-                "syscall", inlateout("rax") $number as usize => returned, in("rdi") $a as usize,
-                $(in("rsi") $b as usize, $(in("rdx") $c as usize,
-                $(in("r10") $d as usize, $(in("r8") $e as usize,)?)?)?)?
+                "syscall", inlateout("rax") $number as usize => returned,
+                $(in("rdi") $a as usize, $(in("rsi") $b as usize, $(in("rdx") $c as usize,
+                $(in("r10") $d as usize, $(in("r8") $e as usize,)?)?)?)?)?
                 lateout("rcx") _, lateout("r11") _,
             );
             returned as i32
@@ -71,9 +72,9 @@ mod x86_64 {
     /// _exit(2).
     pub fn exit(status: i32) -> ! {
         // SAFETY: ends the only thread of this process; if the kernel refuses
-        // even that, by an instruction that does not exist.
+        // even that, by the ud2 that the compiler puts where nothing can come.
         unsafe {
-            asm!("syscall", "ud2", in("rax") __NR_exit, in("rdi") status, options(noreturn));
+            asm!("syscall", in("rax") __NR_exit, in("rdi") status, options(noreturn));
         }
     }
 

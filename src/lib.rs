@@ -30,6 +30,16 @@ macro_rules! panic_handler {
     };
 }
 
+/// Ends a function at once if its duty was left out of the build: each is a
+/// feature of the crate, so that one can see what breaks without it.
+macro_rules! duty {
+    ($name:literal) => {
+        if cfg!(not(feature = $name)) {
+            return;
+        }
+    };
+}
+
 pub mod arch;
 pub mod buffer;
 pub mod console;

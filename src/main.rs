@@ -4,7 +4,7 @@
 #![no_main]
 
 use picoinit::shared::Shared;
-use picoinit::{console, mounts, program, reap, say, signals, sys, teardown};
+use picoinit::{console, mounts, program, reap, say, signals, sys};
 use rustix::process::{Pid, getpid};
 
 picoinit::start!(main);
@@ -20,10 +20,11 @@ extern "C" fn main(stack: *const usize, shared: &'static Shared) -> ! {
     signals::reset_all();
     mounts::mount_all();
     console::open();
-    teardown::catch_ctrl_alt_del();
+    signals::catch_ctrl_alt_del();
 
     // SAFETY: the address is the kernel's.
     unsafe { program::start(shared, stack) };
+    console::never_wait();
     signals::listen();
     reap::reap_forever(shared)
 }

@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, CWD, Mode, StatxAttributes, StatxFlags, mkdir, statx};
 
 /// Mounts everything, in this order: /dev/pts lies in /dev.
 pub fn mount_all() {
+    duty!("mounts");
     mount(c"proc", c"/proc", MS_NODEV, None);
     mount(c"sysfs", c"/sys", MS_NODEV, None);
     mount(c"devtmpfs", c"/dev", 0, None);
@@ -37,7 +38,7 @@ fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: Option<&'
     let returned = sys::mount(Word(kind.as_ptr()), target, flags, data);
     // In a container that may not mount, there is nothing to say of it.
     if returned < 0 && returned != -(EPERM as i32) {
-        say::cannot(c"cannot mount ", target, returned);
+        say::cannot(c"init: cannot mount ", target, returned);
     }
 }
 
@@ -81,19 +82,20 @@ pub fn next_target(
     mut next: impl FnMut() -> Option<NonZero<u8>>,
     target: &mut Buffer<4096>,
 ) -> Option<()> {
-    while next()?.get() != b' ' {}
+    let mut field = 0;
     loop {
-        let mut byte = next()?.get();
-        if byte == b' ' {
-            break;
-        }
-        if byte == b'\\' {
-            for _ in 0..3 {
-                byte = byte << 3 | next()?.get() & 7;
+        match next()?.get() {
+            b'\n' => return Some(()),
+            b' ' => field += 1,
+            _ if field != 1 => {}
+            b'\\' => {
+                let mut byte = 0;
+                for _ in 0..3 {
+                    byte = byte << 3 | next()?.get() & 7;
+                }
+                target.push(byte);
             }
+            byte => target.push(byte),
         }
-        target.push(byte);
     }
-    while next()?.get() != b'\n' {}
-    Some(())
 }

@@ -6,13 +6,12 @@ use crate::shared::Shared;
 use crate::sys::Word;
 #[cfg(not(feature = "container"))]
 use crate::sys::execve;
-use crate::{say, signals, sys, teardown};
+use crate::{console, say, signals, sys, teardown};
 use core::ffi::CStr;
 use core::ptr::null;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::errno::ENOENT;
 use linux_raw_sys::general::LINUX_REBOOT_CMD_POWER_OFF;
-use rustix::process::{ioctl_tiocsctty, setsid};
 
 /// What runs when no program is named.
 const DEFAULT: &CStr = c"/etc/rc";
@@ -31,6 +30,7 @@ const NOT_EXECUTABLE: i32 = 126;
 /// argv, NULL, envp, NULL.
 #[inline(always)] // it has one caller
 pub unsafe fn start(shared: &Shared, stack: *const usize) {
+    duty!("spawn");
     let default = [Word(DEFAULT.as_ptr()), Word(null())];
     // SAFETY: the caller's.
     let (argv, envp) = unsafe {
@@ -51,7 +51,7 @@ pub unsafe fn start(shared: &Shared, stack: *const usize) {
     shared.program.store(child, Relaxed);
     if child < 0 {
         // SAFETY: at least one word, then NULL.
-        say::cannot(c"cannot run ", unsafe { *argv }, child);
+        say::cannot(c"init: cannot run ", unsafe { *argv }, child);
         shared.exit_status.store(NOT_EXECUTABLE, Relaxed);
         teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
     }
@@ -87,15 +87,10 @@ pub unsafe fn find_program(mut argv: *const Word, default: *const Word) -> *cons
 /// Turns this process, a child of PID 1, into the program.
 #[inline(always)] // as reap_forever
 fn become_program(argv: *const Word, envp: *const Word) -> ! {
-    // Its own session, and the console as controlling terminal: so that Ctrl-C
-    // and job control work. Where descriptor 0 is no terminal, there is none.
-    // SAFETY: if descriptor 0 is closed, ioctl(2) says so and does nothing.
-    let stdin = unsafe { rustix::stdio::stdin() };
-    let _ = setsid();
-    let _ = ioctl_tiocsctty(stdin);
+    console::take_control();
     signals::unblock_all();
     // SAFETY: both arrays end with NULL, as the kernel and `start` made them.
     let (path, error) = unsafe { (*argv, execve(*argv, argv, envp)) };
-    say::cannot(c"cannot run ", path, error);
+    say::cannot(c"init: cannot run ", path, error);
     sys::exit(if error == -(ENOENT as i32) { NOT_FOUND } else { NOT_EXECUTABLE })
 }

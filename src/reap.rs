@@ -18,7 +18,9 @@ use linux_raw_sys::general::LINUX_REBOOT_CMD_POWER_OFF;
 #[inline(always)] // A call that never returns is not inlined by itself, even where it is the only one.
 pub fn reap_forever(shared: &Shared) -> ! {
     loop {
-        let (pid, status) = sys::wait();
+        // An init that waits for its own program alone is one that does not reap.
+        let whom = if cfg!(feature = "reap") { sys::ANYONE } else { shared.program.load(Relaxed) };
+        let (pid, status) = sys::wait(whom);
         if pid > 0 {
             report(pid, status);
             if pid == shared.program.load(Relaxed) {
@@ -39,7 +41,7 @@ pub fn reap_forever(shared: &Shared) -> ! {
 /// Prints `init: pid 57 exited with status 3` or `init: pid 57 killed by signal 9`.
 fn report(pid: i32, status: i32) {
     let mut line = Line::empty();
-    line.begin(c"pid ");
+    line.text(c"init: pid ");
     line.number(pid as u32);
     match signal(status) {
         0 => line.end(c" exited with status ", exit_status(status)),

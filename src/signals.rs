@@ -26,22 +26,26 @@ const CHILD: kernel_sigset_t = kernel_sigset_t { sig: [1 << (SIGCHLD - 1)] };
 
 /// Blocks every signal: those that come stay pending, none is lost.
 pub fn block_all() {
+    duty!("signals");
     sys::block_signals(ALL);
 }
 
 /// Blocks none.
 pub fn unblock_all() {
+    duty!("signals");
     sys::block_signals(NONE);
 }
 
 /// Gives every signal its default disposition: whoever started this PID 1 may
 /// have ignored some, and ignoring SIGCHLD would mean that children reap themselves.
 pub fn reset_all() {
+    duty!("signals");
     set_all(None);
 }
 
 /// From now on, signals are answered, those first that came in the meantime.
 pub fn listen() {
+    duty!("signals");
     set_all(Some(on_signal));
     // To handle SIGCHLD would only double the work of wait4(2). Blocked, the
     // signal stays pending, and ends `sleep_until_child_ends`.
@@ -54,6 +58,12 @@ pub fn sleep_until_child_ends() {
     if sys::suspend(NONE) != -(EINTR as i32) {
         sys::pause();
     }
+}
+
+/// Makes Ctrl-Alt-Del a signal, SIGINT, instead of an instant reset (reboot(2)).
+pub fn catch_ctrl_alt_del() {
+    duty!("signals");
+    sys::reboot(LINUX_REBOOT_CMD_CAD_OFF);
 }
 
 fn set_all(handler: Option<arch::Handler>) {

@@ -35,7 +35,7 @@ impl Word {
 /// -EAGAIN at a limit on processes, -ENOMEM.
 pub fn fork() -> i32 {
     // SAFETY: nothing is shared with the child, and there is one thread only.
-    unsafe { syscall!(__NR_clone, SIGCHLD, 0) }
+    unsafe { syscall!(__NR_fork) }
 }
 
 /// execve(2). Returns only if it failed: -ENOENT, -EACCES, -ENOEXEC, ...
@@ -48,12 +48,15 @@ pub unsafe fn execve(path: Word, argv: *const Word, envp: *const Word) -> i32 {
     unsafe { syscall!(__NR_execve, path.0, argv, envp) }
 }
 
-/// wait4(2) for any child, until there is one to reap. Returns its PID, or
-/// -ECHILD if there is no child at all; and its status word.
-pub fn wait() -> (i32, i32) {
+/// Any child, to `wait`.
+pub const ANYONE: i32 = -1;
+
+/// wait4(2) for a child, until there is one to reap.
+/// Returns its PID, or -ECHILD if there is no such child at all; and its status word.
+pub fn wait(pid: i32) -> (i32, i32) {
     let mut status = 0i32;
     // SAFETY: `status` is an int to write to; no resource usage is asked for.
-    (unsafe { syscall!(__NR_wait4, -1isize, &raw mut status, 0, 0) }, status)
+    (unsafe { syscall!(__NR_wait4, pid as isize, &raw mut status, 0, 0) }, status)
 }
 
 /// kill(2); a `pid` of -1 is everyone but PID 1 itself. Returns 0, or -ESRCH
@@ -88,18 +91,18 @@ pub fn suspend(set: kernel_sigset_t) -> i32 {
     unsafe { syscall!(__NR_rt_sigsuspend, &raw const set, size_of_val(&set)) }
 }
 
-/// poll(2) of nothing: sleeps until a handler has run.
+/// pause(2): sleeps until a handler has run.
 pub fn pause() {
     // SAFETY: no memory is involved.
-    unsafe { syscall!(__NR_ppoll, 0, 0, 0, 0) };
+    unsafe { syscall!(__NR_pause) };
 }
 
-/// setitimer(2): sends SIGALRM to this process once, in `seconds`; 0 is never.
+/// alarm(2): sends SIGALRM to this process once, in `seconds`; 0 is never.
+/// Returns how many seconds were left of the one before. It cannot fail, but
+/// where system calls are filtered, anything can.
 pub fn alarm(seconds: i32) -> i32 {
-    // struct itimerval: the interval, then the time until the first.
-    let timer: [i64; 4] = [0, 0, seconds.into(), 0];
-    // SAFETY: reads a struct itimerval.
-    unsafe { syscall!(__NR_setitimer, ITIMER_REAL, &raw const timer, 0) }
+    // SAFETY: no memory is involved.
+    unsafe { syscall!(__NR_alarm, seconds) }
 }
 
 /// reboot(2). Returns 0; or -EPERM if this process may not, or -EINVAL in a
@@ -110,11 +113,10 @@ pub fn reboot(command: u32) -> i32 {
     unsafe { syscall!(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command) }
 }
 
-/// open(2). Returns the lowest descriptor that
-/// is free, or -ENOENT, -ENODEV, ...
+/// open(2). Returns the lowest descriptor that is free, or -ENOENT, -ENODEV, ...
 pub fn open(path: Word, flags: u32) -> i32 {
     // SAFETY: a Word is a C string.
-    unsafe { syscall!(__NR_openat, AT_FDCWD, path.0, flags) }
+    unsafe { syscall!(__NR_open, path.0, flags) }
 }
 
 /// read(2) of one byte of text; `None` at the end, or if it fails.
@@ -125,15 +127,27 @@ pub fn read_byte(descriptor: i32) -> Option<NonZero<u8>> {
     NonZero::new(byte)
 }
 
-/// poll(2): whether a line that is written to `descriptor` now is taken at
-/// once; not if it is a pipe that is full, or a terminal that was stopped, or if
-/// a signal comes in the middle. The line has to wait after all if somebody else
-/// fills the pipe right then, or a terminal has room for a part of it only.
+/// poll(2): whether a line that is written to `descriptor` now is taken, and at
+/// once. Not if it is a pipe that is full, or that nobody reads any more (write(2)
+/// would send a SIGPIPE), a terminal that was stopped, or if a signal comes in the middle.
 pub fn is_writable(descriptor: i32) -> bool {
     let mut wanted = pollfd { fd: descriptor, events: POLLOUT as i16, revents: 0 };
-    let no_time = [0u64; 2];
-    // SAFETY: one struct pollfd to read and write, and a struct timespec to read.
-    unsafe { syscall!(__NR_ppoll, &raw mut wanted, 1, &raw const no_time, 0) > 0 }
+    // SAFETY: one struct pollfd to read and write.
+    unsafe { syscall!(__NR_poll, &raw mut wanted, 1, 0) };
+    wanted.revents == wanted.events
+}
+
+/// lseek(2): whether `descriptor` has an offset, as a file on a disk; a
+/// terminal, a pipe and a socket have none.
+pub fn has_offset(descriptor: i32) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { syscall!(__NR_lseek, descriptor, 0, SEEK_CUR) >= 0 }
+}
+
+/// dup2(2): makes `copy` the same as `descriptor`. Does nothing if that is not open.
+pub fn duplicate(descriptor: i32, copy: i32) {
+    // SAFETY: no memory is involved.
+    unsafe { syscall!(__NR_dup2, descriptor, copy) };
 }
 
 /// close(2).

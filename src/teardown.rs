@@ -16,12 +16,8 @@ pub const GRACE: i32 = 5;
 
 /// Everyone but PID 1, to kill(2).
 const EVERYONE: i32 = -1;
-
-/// Makes Ctrl-Alt-Del a signal, SIGINT, instead of an instant reset (reboot(2)).
-/// Returns whether the kernel obeyed; it does so only if the machine is ours.
-pub fn catch_ctrl_alt_del() -> bool {
-    sys::reboot(LINUX_REBOOT_CMD_CAD_OFF) == 0
-}
+/// What kill(2) returns if there is no one else.
+const NOBODY: i32 = -(ESRCH as i32);
 
 /// Whether a teardown has begun.
 pub fn is_under_way(shared: &Shared) -> bool {
@@ -33,6 +29,9 @@ pub fn is_under_way(shared: &Shared) -> bool {
 pub fn begin(shared: &Shared, command: u32) {
     if !is_under_way(shared) {
         shared.stopping.store(command, Relaxed);
+        if cfg!(not(feature = "teardown")) {
+            return finish(shared);
+        }
         sys::kill(EVERYONE, SIGTERM);
         // A stopped process has to be woken to see that it is to end.
         press(shared, SIGCONT);
@@ -57,8 +56,8 @@ fn grace(_: &Shared) -> i32 {
 /// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
 fn press(shared: &Shared, signal: u32) {
     let returned = sys::kill(EVERYONE, signal);
-    if returned < 0 && returned != -(ESRCH as i32) {
-        say::cannot(c"cannot signal ", Word(c"everyone".as_ptr()), returned);
+    if !matches!(returned, 0 | NOBODY) {
+        say::cannot(c"init: cannot signal ", Word(c"everyone".as_ptr()), returned);
     }
     // Without a timer there can be no time to wait.
     if sys::alarm(grace(shared)) < 0 {
@@ -72,12 +71,7 @@ pub fn finish(shared: &Shared) {
     signals::block_all();
     sys::alarm(0);
 
-    // Only the PID 1 of the whole machine may do this. A container's may not,
-    // and what is mounted there belongs to whoever made the container.
-    if catch_ctrl_alt_del() {
-        rustix::fs::sync();
-        mounts::unmount_all();
-    }
+    clean_up();
 
     if reboot_is_refused(shared.stopping.load(Relaxed)) {
         sys::exit(shared.exit_status.load(Relaxed));
@@ -88,15 +82,27 @@ pub fn finish(shared: &Shared) {
     signals::listen();
 }
 
+/// Leaves all file systems clean, if this is the PID 1 of the whole machine. A
+/// container's may not make Ctrl-Alt-Del a signal, as this does once more; and
+/// what is mounted there belongs to whoever made the container.
+#[inline(always)] // it has one caller
+fn clean_up() {
+    duty!("teardown");
+    if sys::reboot(LINUX_REBOOT_CMD_CAD_OFF) == 0 {
+        rustix::fs::sync();
+        mounts::unmount_all();
+    }
+}
+
 /// Calls reboot(2) in a child process, if there can be one. Where the machine
 /// cannot be switched off, the call ends its caller (kernel/reboot.c), and the
 /// kernel panics when PID 1 ends (`do_exit` in kernel/exit.c).
 fn reboot_is_refused(command: u32) -> bool {
     let child = sys::fork();
     if child > 0 {
-        let mut ended = sys::wait();
+        let mut ended = sys::wait(sys::ANYONE);
         while ended.0 > 0 && ended.0 != child {
-            ended = sys::wait();
+            ended = sys::wait(sys::ANYONE);
         }
         if ended.0 == child {
             return ended.1 != 0;

@@ -165,7 +165,7 @@ fn lines_of_code() {
         .map(|path| fs::read_to_string(path).expect("read").lines().filter(is_code).count())
         .sum();
     println!("src/: {count} lines of Rust");
-    assert!(count <= 640, "{count} lines");
+    assert!(count <= 680, "{count} lines");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn system_calls(arguments: &[&str]) -> usize {
         // A call that sleeps takes two lines; signals and the end are no calls.
         let is_call =
             name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && call.contains('(');
-        (is_call && !["ppoll", "write"].contains(&name)).then_some(())
+        (is_call && !["poll", "write"].contains(&name)).then_some(())
     };
     trace.lines().filter(|line| calls(line).is_some()).count()
 }

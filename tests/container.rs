@@ -1,5 +1,5 @@
 //! PID 1 of a container: the shipped init under bubblewrap and runc, and what
-//! the feature `container` adds.
+//! the feature `container` adds, under podman too.
 
 mod common;
 
@@ -99,6 +99,36 @@ fn runc(init: &Path, words: &[&str]) -> Ended {
     output.expect("run runc").into()
 }
 
+/// What podman says and how it ends, with its own init replaced by ours. It puts a
+/// `--` before the program.
+fn podman(words: &[&str]) -> Ended {
+    let folder = TempDir::short();
+    let root = folder.path().join("rootfs");
+    for name in ["proc", "dev", "sys", "run", "bin", "etc", "tmp"] {
+        fs::create_dir_all(root.join(name)).expect("make a folder");
+    }
+    let busybox = Path::new(common::ROOT).join("build/busybox/bin/busybox");
+    fs::copy(busybox, root.join("bin/sh")).expect("copy BusyBox: make build/busybox/bin/busybox");
+    // Its own limits may be above those that root has here.
+    let settings = folder.path().join("containers.conf");
+    fs::write(&settings, "[containers]\ndefault_ulimits = []\n").expect("write containers.conf");
+    let output = Command::new("timeout")
+        .args(["--kill-after=1", "60", "podman", "--runtime=runc", "--cgroup-manager=cgroupfs"])
+        .args(["--storage-driver=vfs", "--events-backend=none", "--root"])
+        .arg(folder.path().join("storage"))
+        .arg("--runroot")
+        .arg(folder.path().join("state"))
+        .args(["run", "--rm", "--network=none", "--log-driver=none"])
+        .args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000", "--init", "--init-path"])
+        .arg(common::container_init())
+        .arg("--rootfs")
+        .arg(&root)
+        .args(words)
+        .env("CONTAINERS_CONF", settings)
+        .output();
+    output.expect("run podman").into()
+}
+
 /// runc without root needs more than this test can see to.
 fn can_run_runc() -> bool {
     // SAFETY: a plain system call.
@@ -195,6 +225,24 @@ fn the_feature_takes_two_dashes_and_looks_names_up() {
 }
 
 #[test]
+fn podman_takes_it_for_its_init() {
+    if !can_run_runc() {
+        return;
+    }
+    for status in [0, 7, 255] {
+        let ended = podman(&["sh", "-c", &format!("exit {status}")]);
+        assert_eq!(ended.status, Some(status), "{}", ended.console);
+        assert!(
+            ended.console.contains(&format!(" exited with status {status}\n")),
+            "it was not PID 1"
+        );
+    }
+    let ended = podman(&["/bin/sh", "-c", "kill -TERM 1; sleep 50; exit 1"]);
+    assert_eq!(ended.status, Some(128 + 15), "{}", ended.console);
+    assert_eq!(podman(&["no-such-program"]).status, Some(127));
+}
+
+#[test]
 fn the_feature_searches_all_of_path() {
     let run = |path: &str| {
         let prepare = format!(
@@ -223,15 +271,12 @@ fn the_feature_has_a_grace_time_of_ones_own() {
     let timers = |grace: &str| {
         let prepare = format!("export PICOINIT_GRACE={grace}");
         let namespace = Namespace::new(&["/guest", "stubborn"]).file(common::container_init());
-        let outcome = namespace.prepare(&prepare).trace("setitimer").run();
+        let outcome = namespace.prepare(&prepare).trace("alarm").run();
         assert!(outcome.console.contains("killed by signal 9"), "{}", outcome.console);
         let trace = fs::read_to_string(outcome.out.path().join("trace")).expect("read the trace");
-        let first = trace.lines().find(|line| line.contains("ITIMER_REAL")).expect("a timer");
-        first
-            .split("it_value={tv_sec=")
-            .nth(1)
-            .and_then(|rest| rest.split(',').next())
-            .map(str::to_string)
+        let first = trace.lines().find(|line| line.contains("alarm(")).expect("a timer");
+        let seconds = first.split("alarm(").nth(1).and_then(|rest| rest.split([')', ' ']).next());
+        seconds.map(str::to_string)
     };
     assert_eq!(timers("2").as_deref(), Some("2"));
     for other in ["", "0", "x", "99999", "-1"] {

@@ -1,17 +1,22 @@
-//! Measures picoinit and its peers. `make bench` runs it.
+//! Measures picoinit and its peers, and takes it apart. `make bench`, `make
+//! trace`, `make disasm` and `make readme` run it.
 
 #![deny(missing_docs)]
 
 mod bench;
+mod binary;
 mod conform;
+mod disasm;
+mod duties;
 #[path = "../../tests/common/guest.rs"]
 mod guest;
 mod sizes;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Measures picoinit and its peers.
+/// Measures picoinit and its peers, and takes it apart.
 #[derive(Parser)]
 #[command(name = "picoinit-lab")]
 struct Arguments {
@@ -27,6 +32,12 @@ enum Command {
     Conform(conform::Options),
     /// Measure the same job in many languages
     Sizes(sizes::Options),
+    /// Print the whole init as commented assembly, and what each byte of it is for
+    Disasm(binary::Build),
+    /// Print every system call that PID 1 makes, and which line and duty it is for
+    Trace(trace::Options),
+    /// Print what each file of the init costs in bytes and system calls, or write it into README.md
+    Duties(duties::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +54,9 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Conform(options) => conform::run(&options),
         Command::Sizes(options) => sizes::run(&options),
+        Command::Disasm(options) => disasm::run(&options),
+        Command::Trace(options) => trace::run(&options),
+        Command::Duties(options) => duties::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

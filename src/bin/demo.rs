@@ -52,7 +52,7 @@ fn leave_orphan() {
         tell("the orphan: my parent is now PID ", |line| line.pid(getppid()));
         sys::exit(7);
     }
-    sys::wait();
+    sys::wait(sys::ANYONE);
     // The end of the file comes when the orphan, too, has closed the pipe.
     sys::close(writer);
     while sys::read_byte(reader).is_some() {}

@@ -512,35 +512,35 @@ unmount_all:
         sub     rsp, PATH
 
         # A line is `device target type options 0 0`.
-2:      mov     r8b, ' '
-        call    skip
-        jz      8f
-        mov     r9, rsp         # the target goes here
+2:      mov     r9, rsp         # the target goes here
+        xor     r8d, r8d        # the field
 3:      call    next_byte
         jz      8f
-        cmp     al, ' '
+        cmp     al, '\n'
         je      6f
+        cmp     al, ' '
+        jne     4f
+        inc     r8d
+        jmp     3b
+4:      cmp     r8d, 1
+        jne     3b
         cmp     al, '\\'
         jne     5f
-        load    r8, 3           # a space in it is written \040
-        xor     r10d, r10d
-4:      call    next_byte
+        load    r10, 1          # a space in it is written \040
+7:      call    next_byte
         and     eax, 7
         shl     r10d, 3
         or      r10d, eax
-        dec     r8d
-        jnz     4b
+        bt      r10d, 9         # after three digits, the 1 is there
+        jnc     7b
         mov     eax, r10d
 5:      lea     rcx, [rsp + PATH - 1]
         cmp     r9, rcx
-        jae     8f
+        jae     3b
         mov     [r9], al
         inc     r9
         jmp     3b
 6:      mov     byte ptr [r9], 0
-        mov     r8b, '\n'
-        call    skip
-        jz      8f
 
         mov     rdi, rsp
         load    rsi, UMOUNT_NOFOLLOW
@@ -561,15 +561,6 @@ unmount_all:
         dec     eax
         jnz     1b
         ret
-
-# Reads on in the list, past the byte r8b. Sets the zero flag at its end.
-skip:
-        call    next_byte
-        jz      1f
-        cmp     al, r8b
-        jne     skip
-        test    al, al
-1:      ret
 
 # Reads the next byte of the list into eax. Sets the zero flag at its end.
 next_byte:

@@ -8,4 +8,4 @@ set -eu
 clang -std=gnu11 -Wall -Wextra -Oz -fno-jump-tables -mllvm -enable-machine-outliner \
     -ffreestanding -nostdlib -static -fno-pie -fno-stack-protector -fcf-protection=none \
     -fno-asynchronous-unwind-tables -fno-ident \
-    -Wl,-O2 -Wl,--defsym=elf_machine=62 -Wl,-T,../../../src/link.ld ../c-freestanding/init.c -o "$1"
+    -Wl,-O2 -Wl,--build-id=none -Wl,--oformat=binary -Wl,--defsym=elf_machine=62 -Wl,-T,../../../src/link.ld ../c-freestanding/init.c -o "$1"

@@ -11,4 +11,4 @@ set -eu
 gcc -std=gnu11 -Wall -Wextra -Oz -fno-jump-tables -mgeneral-regs-only -fno-move-loop-invariants \
     -ffreestanding -nostdlib -static -no-pie -fno-pie -fno-stack-protector -fcf-protection=none \
     -fno-asynchronous-unwind-tables -fno-ident \
-    -Wl,-O2 -Wl,--defsym=elf_machine=62 -Wl,-T,../../../src/link.ld init.c -o "$1"
+    -Wl,-O2 -Wl,--build-id=none -Wl,--oformat=binary -Wl,--defsym=elf_machine=62 -Wl,-T,../../../src/link.ld init.c -o "$1"

@@ -206,32 +206,24 @@ static char next(int file)
     return byte;
 }
 
-/* Reads on, past a certain byte; returns whether it was there. */
-static int skip(int file, char wanted)
-{
-    char byte;
-    while ((byte = next(file)) && byte != wanted)
-        ;
-    return byte;
-}
-
 /* Takes a line of /proc/mounts, `device target type options 0 0`, in which a
  * space in the target is written \040. Returns whether there was one. */
 static int next_target(int list, char *target)
 {
     char *end = target, byte;
-    if (!skip(list, ' '))
-        return 0;
-    while ((byte = next(list)) != ' ') {
-        if (byte == '\\')
-            for (int digit = 0; digit < 3; digit++)
-                byte = byte << 3 | (next(list) & 7);
-        if (!byte || end == target + PATH_SIZE - 1)
-            return 0;
-        *end++ = byte;
+    int field = 0;
+    while ((byte = next(list)) && byte != '\n') {
+        if (byte == ' ')
+            field++;
+        else if (field == 1 && end < target + PATH_SIZE - 1) {
+            if (byte == '\\')
+                for (int digit = 0; digit < 3; digit++)
+                    byte = byte << 3 | (next(list) & 7);
+            *end++ = byte;
+        }
     }
     *end = 0;
-    return skip(list, '\n');
+    return byte;
 }
 
 /* What cannot be unmounted is made read-only, and so is the root. */

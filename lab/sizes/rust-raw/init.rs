@@ -414,21 +414,23 @@ fn unmount_all() {
 /// space in the target is written `\040`. `None` at the end.
 fn next_target(list: i32, target: &mut Buffer<4096>) -> Option<()> {
     target.length = 0;
-    while next(list)? != b' ' {}
+    let mut field = 0;
     loop {
-        let mut byte = next(list)?;
-        if byte == b' ' {
-            break;
-        }
-        if byte == b'\\' {
-            for _ in 0..3 {
-                byte = byte << 3 | next(list)? & 7;
+        match next(list)? {
+            b'\n' => break,
+            b' ' => field += 1,
+            _ if field != 1 => {}
+            b'\\' => {
+                let mut byte = 0;
+                for _ in 0..3 {
+                    byte = byte << 3 | next(list)? & 7;
+                }
+                target.push(byte);
             }
+            byte => target.push(byte),
         }
-        target.push(byte);
     }
     target.push(0);
-    while next(list)? != b'\n' {}
     Some(())
 }
 

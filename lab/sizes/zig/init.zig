@@ -245,20 +245,24 @@ fn unmount_all() void {
 /// space in the target is written `\040`. Null at the end.
 fn next_target(list: i32, buffer: *[4096]u8) ?Word {
     var length: usize = 0;
-    while ((next(list) orelse return null) != ' ') {}
-    while (true) {
-        var byte = next(list) orelse return null;
-        if (byte == ' ') break;
-        if (byte == '\\') {
-            for (0..3) |_| byte = byte << 3 | ((next(list) orelse return null) & 7);
+    var field: u32 = 0;
+    while (next(list)) |first| {
+        var byte = first;
+        if (byte == '\n') {
+            buffer[length] = 0;
+            return @ptrCast(buffer);
         }
-        if (length == buffer.len - 1) return null;
-        buffer[length] = byte;
-        length += 1;
+        if (byte == ' ') {
+            field += 1;
+        } else if (field == 1 and length < buffer.len - 1) {
+            if (byte == '\\') {
+                for (0..3) |_| byte = byte << 3 | ((next(list) orelse 0) & 7);
+            }
+            buffer[length] = byte;
+            length += 1;
+        }
     }
-    buffer[length] = 0;
-    while ((next(list) orelse return null) != '\n') {}
-    return @ptrCast(buffer);
+    return null;
 }
 
 /// The next byte of a file.

@@ -36,7 +36,7 @@ pub const INITS: [Init; 8] = [
         arguments: &["/load"],
         reboots: false,
         stop: Signal::SIGTERM,
-        line: &[Sysno::ppoll, Sysno::write],
+        line: &[Sysno::poll, Sysno::write],
         note: "prints a line for each process that ends. On a stop request it ends everyone: SIGTERM, \
                after 5 s SIGKILL, then reboot(2), and if that is refused, as in a container, it exits",
     },

@@ -21,8 +21,10 @@ const OWN_STYLE: &str = "
 .other { fill: none; stroke: #8c959f; stroke-width: 1.5; stroke-dasharray: 3 2 }
 .grid { stroke: #d0d7de; stroke-width: 1 }
 .small { font-size: 11px; fill: #656d76 }
+.number { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
 @media (prefers-color-scheme: dark) {
   .grid { stroke: #3d444d }
+  .number { stroke: #0d1117 }
   .small { fill: #9198a1 }
 }";
 
@@ -126,7 +128,7 @@ pub fn draw(rows: &[Row]) -> String {
             )
             .add(
                 Text::new(number)
-                    .set("class", text_class)
+                    .set("class", format!("number {text_class}").trim_end())
                     .set("x", format!("{:.1}", left + length + 6.0))
                     .set("y", y + 12.0),
             );
