@@ -153,6 +153,31 @@ bench: bench-tools build $(PEERS)
 	$(TARGET)/picoinit-lab bench --init $(INIT) --packages $(BUILD)/peers --scratch $(BUILD)/bench \
 	--output lab/bench
 
+## sizes     the same job in many languages: bytes, memory, times; writes lab/sizes/RESULTS.md
+# With an init of yours beside them, the table goes to build/sizes, and is only printed.
+COMPARE ?=
+SIZES = $(BUILD)/sizes
+sizes: sizes-tools build
+	cargo build --release --package picoinit-lab $(QUIET)
+	$(find-kernel); $(find-accel); \
+	PATH="$$PATH:$(CURDIR)/$(BUILD)/zig/ziglang" $(TARGET)/picoinit-lab sizes --init $(INIT) --twins lab/sizes \
+	--packages $(BUILD)/peers --program $(TARGET)/demo --scratch $(SIZES) \
+	$(if $(COMPARE),--output $(SIZES) --compare $(call quote,$(COMPARE)),--output lab/sizes) -- $(MACHINE)
+
+## sizes-deps  the compilers and packages that sizes can use; without one, its row says so
+ZIG := 0.17.1
+SHELF := $(PEERS) $(BUILD)/peers/systemd
+sizes-deps:
+	for tool in gcc g++ clang musl-gcc go; do lab/tools.sh $$tool || echo "picoinit: going on without $$tool" >&2; done
+	test -e $(BUILD)/zig/ziglang/zig || python3 -m pip install --quiet --no-compile --target $(BUILD)/zig ziglang==$(ZIG) || \
+	echo "picoinit: going on without zig $(ZIG)" >&2
+	for package in $(SHELF); do test -e $$package || lab/package.sh $$package $${package##*/} || echo "picoinit: going on without $${package##*/}" >&2; done
+
+sizes-tools: tools
+	lab/tools.sh gzip strace
+
+.PHONY: sizes sizes-deps sizes-tools
+
 ## kernels   the boot tests on each kernel that Debian has; writes lab/KERNELS.md
 kernels: test-tools build $(BUILD)/busybox/bin/busybox
 	lab/kernels.sh $(BUILD)/kernels lab/KERNELS.md
