@@ -15,11 +15,17 @@ package() { # MANAGER COMMAND
     dnf:qemu-system-x86_64) echo qemu-system-x86-core ;;
     pacman:qemu-system-x86_64) echo qemu-system-x86 ;;
     zypper:qemu-system-x86_64) echo qemu-x86 ;;
-    *:mke2fs | *:e2fsck) echo e2fsprogs ;;
+    *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
     *:unshare | *:setpriv) echo util-linux ;;
     *:cc) echo gcc ;;
-    *:objdump) echo binutils ;;
+    *:objdump | *:readelf) echo binutils ;;
     *:bwrap) echo bubblewrap ;;
+    *:musl-gcc) echo musl-tools ;;
+    apt-get:go) echo golang-go ;;
+    dnf:go) echo golang ;;
+    dnf:g++) echo gcc-c++ ;;
+    zypper:g++) echo gcc-c++ ;;
+    pacman:g++) echo gcc ;;
     *) echo "$2" ;;
     esac
 }

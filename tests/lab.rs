@@ -137,12 +137,13 @@ fn disasm_shows_every_byte_of_the_release() {
 
 #[test]
 fn disasm_says_what_objdump_says() {
+    // First, because it builds what objdump looks at.
+    let listing = disasm();
     let objdump = Command::new("objdump")
         .args(["--disassemble", "--no-show-raw-insn", "-M", "intel"])
         .arg(format!("{TARGET}/symbols/init"))
         .current_dir(ROOT)
         .output();
-    let listing = disasm();
     let said = String::from_utf8(objdump.expect("run objdump").stdout).expect("UTF-8");
     // The addresses of what has this mnemonic.
     let addresses = |text: &str, mnemonic: &str| -> Vec<String> {

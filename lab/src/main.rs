@@ -1,18 +1,24 @@
-//! Measures picoinit and its peers, and takes it apart. `make bench`, `make
-//! trace`, `make disasm` and `make readme` run it.
+//! The lab: measures picoinit and its peers, takes it apart, and runs the
+//! experiments. `make bench`, `make trace`, `make disasm`, `make readme`, `make
+//! experiments` and `make experiment` call it.
 
 #![deny(missing_docs)]
 
 mod bench;
 mod binary;
+mod conform;
 mod disasm;
 mod duties;
+mod experiment;
+#[path = "../../tests/common/guest.rs"]
+mod guest;
+mod sizes;
 mod trace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Measures picoinit and its peers, and takes it apart.
+/// Measures picoinit and its peers, takes it apart, and runs the experiments.
 #[derive(Parser)]
 #[command(name = "picoinit-lab")]
 struct Arguments {
@@ -24,29 +30,46 @@ struct Arguments {
 enum Command {
     /// Run picoinit and its peers as PID 1, side by side, and write down what they cost
     Bench(bench::Options),
+    /// Check whether an init keeps picoinit's contract, row by row
+    Conform(conform::Options),
+    /// Measure the same job in many languages
+    Sizes(sizes::Options),
     /// Print the whole init as commented assembly, and what each byte of it is for
     Disasm(binary::Build),
     /// Print every system call that PID 1 makes, and which line and duty it is for
     Trace(trace::Options),
     /// Print what each file of the init costs in bytes and system calls, or write it into README.md
     Duties(duties::Options),
+    /// List the experiments
+    Experiments(experiment::Place),
+    /// Run an experiment, and say whether what is seen is what its text says
+    Experiment(experiment::Options),
 }
 
 fn main() -> ExitCode {
+    // Under an init that is checked, this program is what the tests run under theirs.
+    if std::env::args_os().next().is_some_and(|name| name == conform::GUEST) {
+        guest::main();
+        return ExitCode::SUCCESS;
+    }
     // Under an init that is measured, this program is the load.
     if let Ok(order) = std::env::var(bench::load::ORDER) {
         return bench::load::run(&order);
     }
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Conform(options) => conform::run(&options),
+        Command::Sizes(options) => sizes::run(&options),
         Command::Disasm(options) => disasm::run(&options),
         Command::Trace(options) => trace::run(&options),
         Command::Duties(options) => duties::run(&options),
+        Command::Experiments(place) => experiment::list(&place),
+        Command::Experiment(options) => experiment::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("picoinit-lab: {error:#}");
+            eprintln!("picoinit: {error:#}");
             ExitCode::FAILURE
         }
     }
