@@ -1,6 +1,7 @@
 # picoinit: build /init, pack it, boot it. `make help` lists what there is.
 
 # What can be set, here or on the command line: make run MEM=512
+VM        ?= qemu
 KERNEL    ?=
 ROOTFS    ?= demo
 QEMU      ?= qemu-system-x86_64
@@ -46,7 +47,7 @@ STAGE    = $(BUILD)/$(subst /,_,$(ROOTFS)).tree
 LOG      = $(BUILD)/console.log
 VERDICT  = $(BUILD)/verdict
 
-# The machine. `-M pc` and nothing that it does not need: a serial port for
+# QEMU. `-M pc` and nothing that it does not need: a serial port for
 # the console, a second one for the verdict. MACHINE is what all boots share.
 MACHINE = $(QEMU) -accel $$accel -M pc -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config -display none \
 	-kernel "$$kernel"
@@ -57,29 +58,38 @@ CONSOLE = -chardev stdio,id=console,mux=$(1),signal=$(2),logfile=$(LOG)
 ONCE    = -no-reboot
 CMDLINE = console=ttyS0 panic=$(1) VERDICT=/dev/ttyS1 $(APPEND)
 
+qemu-run   = $(MACHINE) -initrd $(ARCHIVE) -append $(call quote,$(call CMDLINE,-1)) \
+	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA)
+qemu-shell = $(MACHINE) -initrd $(ARCHIVE) -append $(call quote,$(call CMDLINE,0)) \
+	$(call CONSOLE,on,off) -mon chardev=console $(SERIAL) $(QEMU_EXTRA)
+qemu-panic = $(MACHINE) -append $(call quote,$(call CMDLINE,-1)) \
+	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA)
+
+# User-mode Linux, with the same: its consoles and serial ports are descriptors.
+# lab/uml.sh says which. It would add root and console by itself, but in the
+# end, where PID 1's words are. After a panic it ends in any case.
+UML = lab/uml.sh $(LOG) $(VERDICT) $(call quote,$(APPEND)) "$$kernel" mem=$(MEM)M printk.time=1 \
+	root=98:0 console=tty0 con=null ssl=null ssl0=fd:6,fd:5 VERDICT=/dev/ttyS0
+
+uml-run   = $(UML) initrd=$(ARCHIVE) con0=fd:4,fd:1 panic=-1 noreboot
+uml-shell = $(UML) initrd=$(ARCHIVE) con0=fd:0,fd:1
+uml-panic = $(UML) con0=fd:4,fd:1 panic=-1 noreboot
+
 ## run       boot the kernel with /init and the demo, or with ROOTFS=
 run: archive
-	$(find-kernel); $(find-accel); \
-	lab/boot.sh verdict $(TIMEOUT) $(LOG) $(VERDICT) \
-	$(MACHINE) -initrd $(ARCHIVE) -append $(call quote,$(call CMDLINE,-1)) \
-	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA)
+	$(find-$(VM)); $(patient); lab/boot.sh verdict $(TIMEOUT) $(LOG) $(VERDICT) $($(VM)-run)
 
 ## shell     the same, with BusyBox and a shell on the console
 shell: ROOTFS := shell
 shell: check tools $(BUILD)/busybox/bin/busybox archive
-	$(find-kernel); $(find-accel); \
-	echo "$(HOW_TO_LEAVE)"; \
-	lab/boot.sh end 0 $(LOG) $(VERDICT) \
-	$(MACHINE) -initrd $(ARCHIVE) -append $(call quote,$(call CMDLINE,0)) \
-	$(call CONSOLE,on,off) -mon chardev=console $(SERIAL) $(QEMU_EXTRA); status=$$?; \
-	echo "$(HOW_TO_LEAVE)"; exit $$status
+	$(find-$(VM)); \
+	$(how-to-leave-$(VM)); $(patient); \
+	lab/boot.sh end 0 $(LOG) $(VERDICT) $($(VM)-shell); status=$$?; \
+	$(how-to-leave-$(VM)); exit $$status
 
 ## panic     boot the kernel with nothing at all, and watch it panic
 panic: check tools
-	$(find-kernel); $(find-accel); \
-	lab/boot.sh panic $(TIMEOUT) $(LOG) $(VERDICT) \
-	$(MACHINE) -append $(call quote,$(call CMDLINE,-1)) \
-	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA) || exit; \
+	$(find-$(VM)); $(patient); lab/boot.sh panic $(TIMEOUT) $(LOG) $(VERDICT) $($(VM)-panic) || exit; \
 	echo; \
 	echo "picoinit: that is what a kernel does that finds no file system with a program to run as PID 1:"; \
 	echo "picoinit: it has nothing left to do, and gives up. Now give it one: make run"
@@ -154,6 +164,26 @@ torture: test-tools build $(BUILD)/busybox/bin/busybox
 	KERNEL="$$(realpath "$$kernel")" ACCEL=$$accel TORTURE=1 \
 	cargo test --no-fail-fast --test faults --test hostile --test load $(TESTFLAGS) -- --nocapture
 
+## trace     every system call of PID 1 up to power off, with its line of the source and its duty
+trace: symbols
+	$(LAB) trace $(TAKEN_APART) $(STAGE_FOR_TRACE)
+
+## disasm    the whole of /init as assembly beside its source, and what each byte is for
+disasm: symbols
+	$(LAB) disasm $(TAKEN_APART)
+
+## readme    measure what the duties cost, and write it into README.md
+readme: symbols
+	$(LAB) duties $(TAKEN_APART) $(STAGE_FOR_TRACE) --readme README.md
+
+# The code of the release, with symbols and line numbers beside it.
+LAB             = $(TARGET)/picoinit-lab
+TAKEN_APART     = --init $(TARGET)/init --symbols $(dir $(TARGET))symbols/init
+STAGE_FOR_TRACE = --program $(TARGET)/demo --scratch $(BUILD)/trace
+symbols: bench-tools build
+	cargo build --profile symbols --bin init $(FEATURES) $(QUIET)
+	cargo build --release --package picoinit-lab $(QUIET)
+
 ## lint      formatting, and clippy with warnings as errors
 lint:
 	cargo fmt --check
@@ -173,7 +203,8 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS NO_INSTALL V
+VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS NO_INSTALL V
+about-VM         := qemu, or uml: User-mode Linux, a kernel that is an ordinary program
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
 about-WITHOUT    := duties that /init is to lack, of: $(DUTIES)
@@ -190,7 +221,9 @@ about-PRESS      := for make try: ctrl-c or ctrl-alt-delete, pressed when a prog
 about-NO_INSTALL := 1: never install a package, only say which is missing
 about-V          := 1: show every command
 
-HOW_TO_LEAVE = picoinit: to leave QEMU at any time: hold Ctrl, press A, release both, press X.
+how-to-leave-qemu = echo "picoinit: to leave QEMU at any time: hold Ctrl, press A, release both, press X."
+# lab/uml.sh says it: it knows its PID.
+how-to-leave-uml  = :
 
 ifneq ($(V),1)
 QUIET := --quiet
@@ -209,11 +242,13 @@ check-duties:
 	test ! $(call quote,$(and $(WITHOUT),$(ONLY))) || { echo "picoinit: WITHOUT says what to leave out, ONLY what to leave in: give one of them" >&2; exit 1; }
 
 check: check-duties
+	test "$(filter qemu uml,$(VM))" || { echo "picoinit: VM=$(VM): it is one of qemu, uml" >&2; exit 1; }
 	test "$(call positive,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
 	test "$(call positive,$(CPUS))" || { echo "picoinit: CPUS=$(CPUS): it is a number of processors, such as 2" >&2; exit 1; }
 	test "$(call number,$(TIMEOUT))" || { echo "picoinit: TIMEOUT=$(TIMEOUT): it is a number of seconds, such as 120" >&2; exit 1; }
 	test "$(TREE)" || { echo "picoinit: ROOTFS=$(ROOTFS): there is no folder initramfs/$(ROOTFS) and no folder $(ROOTFS) (nor can there be spaces in its name)" >&2; exit 1; }
-	test ! $(call quote,$(KERNEL)) || lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL)) >/dev/null
+	test "$(VM)" != uml || test "$(CPUS)" = 1 || { echo "picoinit: CPUS=$(CPUS): with VM=uml, there is one processor" >&2; exit 1; }
+	test ! $(call quote,$(KERNEL)) || $(kernel-$(VM)) >/dev/null
 	test "$(filter auto tcg,$(ACCEL))" || lab/accel.sh "$(ACCEL)" - - - >/dev/null
 	test ! $(call quote,$(DISK)) || test -f $(call quote,$(DISK)) || { echo "picoinit: DISK="$(call quote,$(DISK))": there is no such file" >&2; exit 1; }
 	test "$(if $(PRESS),$(filter ctrl-c ctrl-alt-delete,$(PRESS)),none)" || { echo "picoinit: PRESS=$(PRESS): it is ctrl-c or ctrl-alt-delete" >&2; exit 1; }
@@ -221,10 +256,10 @@ check: check-duties
 
 tools: check
 	command -v cargo >/dev/null || { echo "picoinit: missing: cargo. Install Rust 1.93 or newer, from https://rustup.rs" >&2; exit 1; }
-	lab/tools.sh cc cpio $(QEMU)
+	lab/tools.sh cc cpio $(tools-$(VM))
 
 test-tools: tools
-	lab/tools.sh mke2fs e2fsck strace unshare setpriv bwrap runc
+	lab/tools.sh mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman
 
 bench-tools:
 	lab/tools.sh cargo cc gzip
@@ -232,11 +267,20 @@ bench-tools:
 $(PEERS):
 	lab/package.sh $@ $(notdir $@)
 
-find-kernel = kernel=$$(lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))) || exit
+tools-qemu  = $(QEMU)
+tools-uml   = setarch setsid
+kernel-qemu = lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))
+kernel-uml  = lab/uml-kernel.sh $(BUILD)/uml $(call quote,$(KERNEL))
+# Ctrl-C is for boot.sh: make is not to end before that has cleaned up.
+patient     = trap : INT
+find-qemu   = $(find-kernel); $(find-accel)
+find-uml    = kernel=$$($(kernel-uml)) || exit
+find-kernel = kernel=$$($(kernel-qemu)) || exit
 find-accel  = accel=$$(lab/accel.sh "$(ACCEL)" $(BUILD)/accel $(QEMU) "$$kernel") || exit
 
 $(BUILD)/busybox/bin/busybox:
 	lab/package.sh $(BUILD)/busybox busybox-static
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
-.PHONY: run shell panic try experiments experiment lab-tool build archive test bench kernels torture lint clean help check check-duties tools test-tools bench-tools
+.PHONY: run shell panic try experiments experiment lab-tool build archive test bench kernels torture trace disasm readme \
+	symbols lint clean help check check-duties tools test-tools bench-tools

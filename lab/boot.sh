@@ -1,12 +1,13 @@
 #!/bin/sh
-# boot.sh EXPECT TIMEOUT LOG VERDICT QEMU... : runs QEMU, and judges the boot.
+# boot.sh EXPECT TIMEOUT LOG VERDICT MACHINE... : runs the machine, which is QEMU
+# or uml.sh, and judges the boot.
 #
 # EXPECT is what is to happen:
 #   verdict  the program says `status 0` into the file VERDICT, and the machine ends
 #   panic    the kernel panics
 #   end      the machine ends, or is ended by the person before it
 #   any      whatever happens, the last line says what
-# TIMEOUT is in seconds; 0 is none. LOG is where QEMU leaves what the console said.
+# TIMEOUT is in seconds; 0 is none. LOG is where it leaves what the console said.
 # PRESS, in the environment, is keys to press once a program says "press now" on the
 # console: ctrl-c, typed on the console; or, on the keyboard, ctrl-alt-delete, for
 # which QEMU's monitor has to listen on the pipe LOG.keys.
@@ -28,7 +29,7 @@ not_one_line() {
 
 press_keys() {
     until grep -aq 'press now' "$log" 2>/dev/null; do
-        kill -0 "$qemu" 2>/dev/null || return
+        kill -0 "$machine" 2>/dev/null || return
         sleep 0.1
     done
     # Open for reading, too, so that it cannot wait for a reader.
@@ -41,12 +42,12 @@ press_keys() {
 terminal=
 [ -t 0 ] && terminal=$(stty -g)
 # In the background, because a shell that waits for a program in the foreground
-# heeds no signal: whoever ends this script would leave QEMU running.
-qemu=
+# heeds no signal: whoever ends this script would leave the machine running.
+machine=
 ended_by=
 trap 'ended_by=INT; end' INT
 trap 'ended_by=TERM; end' TERM HUP
-end() { [ ! "$qemu" ] || kill "$qemu" 2>/dev/null; }
+end() { [ ! "$machine" ] || kill "$machine" 2>/dev/null; }
 exec 3<&0
 if [ "${PRESS:-}" ]; then
     keys=$log.keys
@@ -55,14 +56,14 @@ if [ "${PRESS:-}" ]; then
     [ "$PRESS" != ctrl-c ] || exec 3<>"$keys.in"
 fi
 timeout --foreground --kill-after=5 "$timeout" "$@" <&3 3<&- &
-qemu=$!
+machine=$!
 # Whoever ends this script may do so before it knows what it started.
 [ ! "$ended_by" ] || end
 [ ! "${PRESS:-}" ] || press_keys &
 while
-    wait "$qemu"
+    wait "$machine"
     status=$?
-    kill -0 "$qemu" 2>/dev/null # a signal may have ended the wait
+    kill -0 "$machine" 2>/dev/null # a signal may have ended the wait
 do :; done
 trap - INT TERM HUP
 [ ! "${PRESS:-}" ] || rm -f "$keys.in" "$keys.out"
@@ -84,7 +85,7 @@ esac
 case $status in
 124 | 137) fail "hung: the machine was still running after $timeout seconds (TIMEOUT=$timeout)" ;;
 0) ;;
-*) fail "QEMU ended with status $status" ;;
+*) fail "${1##*/} ended with status $status" ;;
 esac
 case $expect in
 panic)

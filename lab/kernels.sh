@@ -4,7 +4,7 @@
 #
 # The kernels are unpacked into DIRECTORY, without root. User-mode Linux is one
 # of them, a kernel that is an ordinary program; the boot tests start QEMU, so
-# it gets checks of its own. Set SUITES or PACKAGES to try fewer or others.
+# it gets checks of its own (tests/uml.rs has more, on one release). Set SUITES or PACKAGES to try fewer or others.
 set -eu
 
 directory=$1 table=$2
@@ -151,12 +151,10 @@ row() { # RELEASE PACKAGE VERSION SUITE LOG DRIVERS MEMORY
 uml() { # ARGUMENT...
     # Its words go to a file: make may be on a terminal, whose settings it would change.
     make --silent archive ROOTFS="$tree" >/dev/null
-    rm -f "$work/verdict"
     status=0
-    # Without setarch, where the kernel was loaded takes of the guest's memory.
-    # HOME, because it keeps a socket there, whatever uml_dir says.
-    HOME=$work timeout --kill-after=5 60 setarch -R "$linux" mem=64M initrd="build/$(echo "$tree" | tr / _).cpio" \
-        con=null con0=null,fd:1 panic=-1 uml_dir="$work/" "$@" </dev/null >"$work/boot" 2>&1 || status=$?
+    timeout --kill-after=5 60 lab/uml.sh "$work/boot" "$work/verdict" "" "$linux" mem=64M \
+        initrd="build/$(echo "$tree" | tr / _).cpio" con=null con0=fd:4,fd:1 panic=-1 "$@" \
+        </dev/null >/dev/null 2>&1 || status=$?
     cat "$work/boot" >>"$log"
 }
 

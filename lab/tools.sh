@@ -18,7 +18,7 @@ package() { # MANAGER COMMAND
     *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
     *:unshare | *:setpriv) echo util-linux ;;
     *:cc) echo gcc ;;
-    *:readelf) echo binutils ;;
+    *:objdump | *:readelf) echo binutils ;;
     *:bwrap) echo bubblewrap ;;
     *) echo "$2" ;;
     esac
@@ -53,15 +53,21 @@ none)
     ;;
 esac
 
+# What serves as well where nothing can be installed.
+otherwise=
+case $missing in
+*qemu-system-*) otherwise=". Or do without QEMU: make run VM=uml" ;;
+esac
+
 as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 if [ "${NO_INSTALL:-}" ] || { [ "$as_root" ] && ! command -v sudo >/dev/null; }; then
-    echo "picoinit: missing:$missing. Install as root: $install" >&2
+    echo "picoinit: missing:$missing. Install as root: $install$otherwise" >&2
     exit 1
 fi
 # sudo may ask for a password, if there is somebody to ask.
 if [ "$as_root" ] && ! sudo -n true 2>/dev/null && ! [ -t 0 ]; then
-    echo "picoinit: missing:$missing. sudo wants a password, so type: sudo $install" >&2
+    echo "picoinit: missing:$missing. sudo wants a password, so type: sudo $install$otherwise" >&2
     exit 1
 fi
 

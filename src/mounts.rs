@@ -38,7 +38,7 @@ fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: Option<&'
     let returned = sys::mount(Word(kind.as_ptr()), target, flags, data);
     // In a container that may not mount, there is nothing to say of it.
     if returned < 0 && returned != -(EPERM as i32) {
-        say::cannot(c"cannot mount ", target, returned);
+        say::cannot(c"init: cannot mount ", target, returned);
     }
 }
 

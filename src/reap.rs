@@ -41,7 +41,7 @@ pub fn reap_forever(shared: &Shared) -> ! {
 /// Prints `init: pid 57 exited with status 3` or `init: pid 57 killed by signal 9`.
 fn report(pid: i32, status: i32) {
     let mut line = Line::empty();
-    line.begin(c"pid ");
+    line.text(c"init: pid ");
     line.number(pid as u32);
     match signal(status) {
         0 => line.end(c" exited with status ", exit_status(status)),

@@ -17,14 +17,8 @@ impl Line {
         Line(Buffer::empty())
     }
 
-    /// Begins the line: `init: ` and `text`.
-    pub fn begin(&mut self, text: &'static CStr) {
-        self.text(c"init: ");
-        self.text(text);
-    }
-
     /// Adds text of our own.
-    fn text(&mut self, text: &'static CStr) {
+    pub fn text(&mut self, text: &'static CStr) {
         self.name(Word(text.as_ptr()));
     }
 
@@ -74,7 +68,7 @@ pub fn print(line: &[u8]) {
 /// call returned; for the number see errno(3), or type `errno -l`.
 pub fn cannot(act: &'static CStr, path: Word, returned: i32) {
     let mut line = Line::empty();
-    line.begin(act);
+    line.text(act);
     line.name(path);
     line.end(c": errno ", -returned);
 }

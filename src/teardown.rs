@@ -57,7 +57,7 @@ fn grace(_: &Shared) -> i32 {
 fn press(shared: &Shared, signal: u32) {
     let returned = sys::kill(EVERYONE, signal);
     if !matches!(returned, 0 | NOBODY) {
-        say::cannot(c"cannot signal ", Word(c"everyone".as_ptr()), returned);
+        say::cannot(c"init: cannot signal ", Word(c"everyone".as_ptr()), returned);
     }
     // Without a timer there can be no time to wait.
     if sys::alarm(grace(shared)) < 0 {

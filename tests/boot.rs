@@ -3,6 +3,7 @@
 
 #[path = "common/boot.rs"]
 mod boot;
+mod common;
 
 use boot::{
     Boot, ROOT, Session, TempDir, Tree, alone, command, make, missing_in_order, run, skip,

@@ -1,5 +1,5 @@
 //! PID 1 of a container: the shipped init under bubblewrap and runc, and what
-//! the feature `container` adds.
+//! the feature `container` adds, under podman too.
 
 mod common;
 
@@ -99,6 +99,36 @@ fn runc(init: &Path, words: &[&str]) -> Ended {
     output.expect("run runc").into()
 }
 
+/// What podman says and how it ends, with its own init replaced by ours. It puts a
+/// `--` before the program.
+fn podman(words: &[&str]) -> Ended {
+    let folder = TempDir::short();
+    let root = folder.path().join("rootfs");
+    for name in ["proc", "dev", "sys", "run", "bin", "etc", "tmp"] {
+        fs::create_dir_all(root.join(name)).expect("make a folder");
+    }
+    let busybox = Path::new(common::ROOT).join("build/busybox/bin/busybox");
+    fs::copy(busybox, root.join("bin/sh")).expect("copy BusyBox: make build/busybox/bin/busybox");
+    // Its own limits may be above those that root has here.
+    let settings = folder.path().join("containers.conf");
+    fs::write(&settings, "[containers]\ndefault_ulimits = []\n").expect("write containers.conf");
+    let output = Command::new("timeout")
+        .args(["--kill-after=1", "60", "podman", "--runtime=runc", "--cgroup-manager=cgroupfs"])
+        .args(["--storage-driver=vfs", "--events-backend=none", "--root"])
+        .arg(folder.path().join("storage"))
+        .arg("--runroot")
+        .arg(folder.path().join("state"))
+        .args(["run", "--rm", "--network=none", "--log-driver=none"])
+        .args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000", "--init", "--init-path"])
+        .arg(common::container_init())
+        .arg("--rootfs")
+        .arg(&root)
+        .args(words)
+        .env("CONTAINERS_CONF", settings)
+        .output();
+    output.expect("run podman").into()
+}
+
 /// runc without root needs more than this test can see to.
 fn can_run_runc() -> bool {
     // SAFETY: a plain system call.
@@ -192,6 +222,24 @@ fn the_feature_takes_two_dashes_and_looks_names_up() {
     // Without the feature, such words are the kernel's, and passed over.
     let plain = bubblewrap(&common::init(), &["--", "sh", "-c", "exit 7"]);
     assert_eq!(plain.status, Some(127), "{}", plain.console);
+}
+
+#[test]
+fn podman_takes_it_for_its_init() {
+    if !can_run_runc() {
+        return;
+    }
+    for status in [0, 7, 255] {
+        let ended = podman(&["sh", "-c", &format!("exit {status}")]);
+        assert_eq!(ended.status, Some(status), "{}", ended.console);
+        assert!(
+            ended.console.contains(&format!(" exited with status {status}\n")),
+            "it was not PID 1"
+        );
+    }
+    let ended = podman(&["/bin/sh", "-c", "kill -TERM 1; sleep 50; exit 1"]);
+    assert_eq!(ended.status, Some(128 + 15), "{}", ended.console);
+    assert_eq!(podman(&["no-such-program"]).status, Some(127));
 }
 
 #[test]

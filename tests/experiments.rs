@@ -3,6 +3,7 @@
 
 #[path = "common/boot.rs"]
 mod boot;
+mod common;
 
 use boot::{LIMIT, ROOT, Session, TempDir, alone, command, make};
 use libtest_mimic::{Arguments, Trial};

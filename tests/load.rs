@@ -124,9 +124,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // With `timeout` go, by --kill-child, those whom it started.
         if let Ok(None) = self.child.try_wait() {
-            let _ = self.child.kill();
+            // With PID 1 goes all of its namespace, and then those who wait for it.
+            // They can be found as long as `timeout` is there, who started them.
             for pid in inhabitants(self.child.id()) {
                 // SAFETY: a plain system call.
                 unsafe { libc::kill(pid, libc::SIGKILL) };
@@ -190,6 +190,11 @@ fn ends_a_fork_bomb() {
     let pids = inhabitants(running.child.id());
     signal(pids[0], libc::SIGUSR2);
     assert!(full(&running));
+    // But this test does.
+    drop(running);
+    for pid in pids {
+        assert!(!fs::exists(format!("/proc/{pid}")).expect("look"), "{pid} is left");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 #[path = "common/boot.rs"]
 mod boot;
+mod common;
 
 use boot::{
     ROOT, Session, TempDir, alone, command, make, run, skip, terminal_is_unharmed, type_command,
@@ -320,7 +321,15 @@ fn missing_tools_are_named_and_not_installed_unless_that_is_allowed() {
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.starts_with("picoinit: missing: absent qemu-system-x86_64."), "{said}");
         assert!(said.contains(&type_this), "{said}");
+        assert!(said.ends_with(". Or do without QEMU: make run VM=uml\n"), "{said}");
         assert!(!stubs.ran().contains("install"), "{}", stubs.ran());
+
+        // Where it is not QEMU that is missing, that would not help.
+        let mut command = command("lab/tools.sh");
+        command.arg("absent").env("NO_INSTALL", no_install).env("PATH", stubs.only());
+        let (_, said) = Session::piped(command).end();
+        assert!(said.starts_with("picoinit: missing: absent."), "{said}");
+        assert!(!said.contains("VM=uml"), "{said}");
     }
 }
 
@@ -399,11 +408,11 @@ fn a_boot_is_judged_by_what_was_said() {
         ("verdict", format!("{SAY_0} {SAY_0} cat $VERDICT $VERDICT > x; mv x $VERDICT"), "lost: "),
         ("verdict", "echo status 3 > $VERDICT".into(), "the program ended with status 3"),
         ("verdict", format!("{SAY_0} {SAY_PANIC}"), "panicked: "),
-        ("verdict", format!("{SAY_0} exit 3"), "QEMU ended with status 3"),
+        ("verdict", format!("{SAY_0} exit 3"), "sh ended with status 3"),
         ("panic", SAY_0.into(), "the kernel did not panic"),
-        ("panic", format!("{SAY_PANIC} exit 3"), "QEMU ended with status 3"),
+        ("panic", format!("{SAY_PANIC} exit 3"), "sh ended with status 3"),
         ("end", SAY_PANIC.into(), "panicked: "),
-        ("end", "exit 3".into(), "QEMU ended with status 3"),
+        ("end", "exit 3".into(), "sh ended with status 3"),
     ] {
         let (status, said) = judge(expect, 9, &qemu);
         assert_eq!(status, Some(1), "{expect}: {qemu}: {said}");

@@ -1,15 +1,20 @@
-//! The lab: measures picoinit and its peers, and runs the experiments. `make
-//! bench`, `make experiments` and `make experiment` call it.
+//! The lab: measures picoinit and its peers, takes it apart, and runs the
+//! experiments. `make bench`, `make trace`, `make disasm`, `make readme`, `make
+//! experiments` and `make experiment` call it.
 
 #![deny(missing_docs)]
 
 mod bench;
+mod binary;
+mod disasm;
+mod duties;
 mod experiment;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Measures picoinit and its peers, and runs the experiments.
+/// Measures picoinit and its peers, takes it apart, and runs the experiments.
 #[derive(Parser)]
 #[command(name = "picoinit-lab")]
 struct Arguments {
@@ -21,6 +26,12 @@ struct Arguments {
 enum Command {
     /// Run picoinit and its peers as PID 1, side by side, and write down what they cost
     Bench(bench::Options),
+    /// Print the whole init as commented assembly, and what each byte of it is for
+    Disasm(binary::Build),
+    /// Print every system call that PID 1 makes, and which line and duty it is for
+    Trace(trace::Options),
+    /// Print what each file of the init costs in bytes and system calls, or write it into README.md
+    Duties(duties::Options),
     /// List the experiments
     Experiments(experiment::Place),
     /// Run an experiment, and say whether what is seen is what its text says
@@ -34,6 +45,9 @@ fn main() -> ExitCode {
     }
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Disasm(options) => disasm::run(&options),
+        Command::Trace(options) => trace::run(&options),
+        Command::Duties(options) => duties::run(&options),
         Command::Experiments(place) => experiment::list(&place),
         Command::Experiment(options) => experiment::run(&options),
     };

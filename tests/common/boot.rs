@@ -7,14 +7,15 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use std::{env, io, mem, process, thread};
+use std::{env, io, mem, thread};
+
+pub use crate::common::TempDir;
 
 /// The folder of the project, in which make runs.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -36,53 +37,6 @@ pub fn alone() -> File {
 pub fn skip(why: &str) {
     assert!(env::var_os("CI").is_none(), "cannot be tested: {why}");
     println!("skipped: {why}");
-}
-
-/// A folder that is removed in the end.
-pub struct TempDir(PathBuf);
-
-impl TempDir {
-    /// An empty one.
-    pub fn new() -> TempDir {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("boot-{}-{number}", process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).expect("make a folder");
-        TempDir(path)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Where it is, from the project's folder if it lies there: the path of a
-    /// socket has to be short.
-    pub fn name(&self) -> &str {
-        let path = self.0.strip_prefix(ROOT).unwrap_or(&self.0);
-        path.to_str().expect("a path in UTF-8")
-    }
-
-    /// The path of something in it.
-    pub fn join(&self, name: &str) -> String {
-        format!("{}/{name}", self.name())
-    }
-
-    /// Writes a file that can be executed, and returns its path.
-    pub fn script(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("make a folder");
-        fs::write(&path, format!("#!/bin/sh\n{text}")).expect("write a script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
-        self.join(name)
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A root file system to boot: BusyBox, and what a test puts there.
@@ -152,7 +106,7 @@ pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(ROOT);
     // `make test` may be running this. KERNEL and ACCEL are what it found out.
-    for name in "MAKEFLAGS MFLAGS MAKELEVEL ROOTFS APPEND QEMU_EXTRA TIMEOUT INIT V".split(' ') {
+    for name in "MAKEFLAGS MFLAGS MAKELEVEL VM ROOTFS APPEND QEMU_EXTRA TIMEOUT INIT V".split(' ') {
         command.env_remove(name);
     }
     command

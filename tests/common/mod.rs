@@ -13,9 +13,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+mod temp;
+
+pub use temp::TempDir;
 
 /// The folder of the project.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -48,32 +51,6 @@ fn build(what: &[&str]) {
     command.args(["build", "--quiet"]).args(what).current_dir(ROOT);
     let status = command.status().expect("run cargo");
     assert!(status.success(), "cargo build {what:?} failed");
-}
-
-/// A folder that is removed in the end.
-pub struct TempDir(PathBuf);
-
-impl TempDir {
-    /// An empty one.
-    pub fn new() -> TempDir {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).expect("make a folder");
-        TempDir(path)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A pseudo-terminal: the end of the person, and the end of the programs.

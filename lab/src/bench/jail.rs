@@ -38,6 +38,27 @@ pub struct Jail {
     runs: Cell<u32>,
 }
 
+/// Moves this process to a user, mount, network and IPC namespace of its own, in
+/// which it is root, and what it mounts is for nobody else to see.
+pub fn enter_namespaces() -> Result<()> {
+    let (user, group) = (getuid(), getgid());
+    let flags = CloneFlags::CLONE_NEWUSER
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWIPC;
+    unshare(flags).context(
+        "no user namespace for us: allow it with `sysctl kernel.apparmor_restrict_unprivileged_userns=0` \
+         (Ubuntu) or `sysctl kernel.unprivileged_userns_clone=1` (Debian)",
+    )?;
+    fs::write("/proc/self/setgroups", "deny").context("/proc/self/setgroups")?;
+    fs::write("/proc/self/uid_map", format!("0 {user} 1")).context("/proc/self/uid_map")?;
+    fs::write("/proc/self/gid_map", format!("0 {group} 1")).context("/proc/self/gid_map")?;
+
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(NONE, "/", NONE, private, NONE).context("make mounts private")?;
+    Ok(())
+}
+
 /// How a PID 1 is started.
 #[derive(Clone, Default)]
 pub struct Launch {
@@ -57,21 +78,7 @@ impl Jail {
     /// Moves this process to namespaces of its own, and makes a root file
     /// system there, mounted on the folder `root`.
     pub fn build(root: &Path) -> Result<Jail> {
-        let (user, group) = (getuid(), getgid());
-        let flags = CloneFlags::CLONE_NEWUSER
-            | CloneFlags::CLONE_NEWNS
-            | CloneFlags::CLONE_NEWNET
-            | CloneFlags::CLONE_NEWIPC;
-        unshare(flags).context(
-            "no user namespace for us: allow it with `sysctl kernel.apparmor_restrict_unprivileged_userns=0` \
-             (Ubuntu) or `sysctl kernel.unprivileged_userns_clone=1` (Debian)",
-        )?;
-        fs::write("/proc/self/setgroups", "deny").context("/proc/self/setgroups")?;
-        fs::write("/proc/self/uid_map", format!("0 {user} 1")).context("/proc/self/uid_map")?;
-        fs::write("/proc/self/gid_map", format!("0 {group} 1")).context("/proc/self/gid_map")?;
-
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(NONE, "/", NONE, private, NONE).context("make mounts private")?;
+        enter_namespaces()?;
         fs::create_dir_all(root).with_context(|| root.display().to_string())?;
         let tmpfs = |path: &Path| {
             mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))

@@ -2,7 +2,7 @@
 
 mod chart;
 mod inits;
-mod jail;
+pub mod jail;
 pub mod load;
 mod machine;
 mod metrics;
