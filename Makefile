@@ -128,7 +128,8 @@ archive: check tools build
 	$(has-shell) || test -e $(BUILD)/busybox/bin/busybox || $(MAKE) $(BUILD)/busybox/bin/busybox
 	test -z $(call quote,$(INIT)) || test -f $(call quote,$(INIT)) || { echo "picoinit: INIT="$(call quote,$(INIT))": there is no such file" >&2; exit 1; }
 	rm -rf $(STAGE) && mkdir -p $(STAGE)/bin && cp -a $(TREE) $(STAGE)
-	test -z $(call quote,$(INIT)) || cp $(call quote,$(INIT)) $(STAGE)/init
+	# Copied over a file of the tree, it would get that file's mode.
+	test -z $(call quote,$(INIT)) || { rm -f $(STAGE)/init && cp $(call quote,$(INIT)) $(STAGE)/init; }
 	test "$(ROOTFS)" != demo || cp $(TARGET)/demo $(STAGE)/bin/
 	$(has-shell) || cp $(BUILD)/busybox/bin/busybox $(STAGE)/bin/
 	test ! $(call quote,$(DISK)) || { $(find-kernel); lab/modules.sh "$$kernel" $(STAGE); }
