@@ -285,6 +285,15 @@ impl Jail {
         dup2_stdin(&null).context("dup2")?;
         dup2_stdout(&console).context("dup2")?;
         dup2_stderr(&console).context("dup2")?;
+        if launch.fresh {
+            // Nothing is ignored yet. The C library keeps two signals to itself, so
+            // the kernel is asked directly: one who was started by posix_spawn(3) ignores them.
+            let default = [0u64; 4];
+            for number in 1..=libc::SIGRTMAX() {
+                // SAFETY: reads a struct of the kernel's layout; no handler is set.
+                unsafe { libc::syscall(libc::SYS_rt_sigaction, number, &default, 0, 8) };
+            }
+        }
         if let Some(prepare) = &launch.prepare {
             prepare(root)?;
         }

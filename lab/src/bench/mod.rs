@@ -62,7 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many processors something else may keep busy before times are not to be trusted.
-const QUIET: f64 = 0.1;
+pub const QUIET: f64 = 0.1;
 
 /// Measures, and writes down what came out.
 pub fn run(options: &Options) -> Result<()> {

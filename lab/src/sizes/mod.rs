@@ -2,10 +2,12 @@
 
 mod boot;
 mod chart;
+pub mod ladder;
 mod measure;
 mod report;
 mod twins;
 
+use crate::bench::QUIET;
 use crate::bench::inits::{INITS, Init};
 use crate::bench::jail::{Jail, Launch};
 use crate::bench::machine;
@@ -15,9 +17,11 @@ use anyhow::{Context, Result, ensure};
 use boot::Machine;
 use clap::Args;
 use measure::Bytes;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use twins::Built;
 
 /// What `sizes` can be told.
@@ -137,13 +141,25 @@ pub fn run(options: &Options) -> Result<()> {
         scratch: options.scratch.clone(),
     };
     // Boots come before this process moves to namespaces, where /dev/kvm may not be had.
+    let before = (Instant::now(), machine::busy()?, children_busy()?);
     for round in 1..=options.rounds {
         progress(&format!("booting each init: round {round} of {}", options.rounds));
         for row in rows.iter_mut().filter(|row| row.is_rival()) {
             boot_once(&machine, row);
         }
     }
-    let description = describe(options)?;
+    let (took, busy) = (before.0.elapsed(), machine::busy()?.saturating_sub(before.1));
+    let others = busy.saturating_sub(children_busy()? - before.2);
+    let disturbance = others.as_secs_f64() / took.as_secs_f64();
+    let mut description = describe(options)?;
+    description.push(format!(
+        "processors that something else kept busy during the boots: {disturbance:.2}"
+    ));
+    if disturbance > QUIET {
+        eprintln!(
+            "picoinit-lab: something else kept {disturbance:.2} processors busy, so times are not to be trusted; try again on a quiet machine"
+        );
+    }
     let bench = Bench::within(Jail::build(&options.scratch.join("root"))?)?;
     for row in &mut rows {
         check(&bench, options, row, &progress)?;
@@ -159,6 +175,13 @@ pub fn run(options: &Options) -> Result<()> {
     write("RESULTS.md", &report)?;
     println!("{report}");
     Ok(())
+}
+
+/// How long the processes that this one started, and that have ended, ran.
+fn children_busy() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?;
+    let time = |time: TimeVal| Duration::from_micros(time.num_microseconds() as u64);
+    Ok(time(usage.user_time()) + time(usage.system_time()))
 }
 
 /// Finds all that is to be measured, and builds the twins.
