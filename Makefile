@@ -156,6 +156,36 @@ bench: bench-tools build $(PEERS)
 	$(TARGET)/picoinit-lab bench --init $(INIT) --packages $(BUILD)/peers --scratch $(BUILD)/bench \
 	--output lab/bench
 
+## sizes     the same job in many languages: bytes, memory, times; writes lab/sizes/RESULTS.md
+# With an init of yours beside them, or one that lacks a duty, the table goes to build/sizes.
+COMPARE ?=
+SIZES = $(BUILD)/sizes
+sizes: sizes-tools build
+	cargo build --release --package picoinit-lab $(QUIET)
+	$(find-kernel); $(find-accel); \
+	PATH="$$PATH:$(CURDIR)/$(BUILD)/zig/ziglang" $(TARGET)/picoinit-lab sizes --init $(INIT) --twins lab/sizes \
+	--packages $(BUILD)/peers --program $(TARGET)/demo --scratch $(SIZES) \
+	$(if $(COMPARE),--output $(SIZES) --compare $(call quote,$(COMPARE)),--output $(if $(FEATURES),$(SIZES),lab/sizes)) -- $(MACHINE)
+
+## ladder    what each flag and each decision saves, from a std program to /init; writes lab/sizes/LADDER.md
+ladder: tools build
+	cargo build --release --package picoinit-lab $(QUIET)
+	$(TARGET)/picoinit-lab ladder --init $(INIT) --twins lab/sizes --scratch $(BUILD)/ladder --output lab/sizes
+
+## sizes-deps  the compilers and packages that sizes can use; without one, its row says so
+ZIG := 0.17.1
+SHELF := $(PEERS) $(BUILD)/peers/systemd
+sizes-deps:
+	for tool in gcc g++ clang musl-gcc go; do lab/tools.sh $$tool || echo "picoinit: going on without $$tool" >&2; done
+	test -e $(BUILD)/zig/ziglang/zig || python3 -m pip install --quiet --no-compile --target $(BUILD)/zig ziglang==$(ZIG) || \
+	echo "picoinit: going on without zig $(ZIG)" >&2
+	for package in $(SHELF); do test -e $$package || lab/package.sh $$package $${package##*/} || echo "picoinit: going on without $${package##*/}" >&2; done
+
+sizes-tools: tools
+	lab/tools.sh gzip strace
+
+.PHONY: sizes sizes-deps sizes-tools ladder
+
 ## kernels   the boot tests on each kernel that Debian has; writes lab/KERNELS.md
 kernels: test-tools build $(BUILD)/busybox/bin/busybox
 	lab/kernels.sh $(BUILD)/kernels lab/KERNELS.md
@@ -205,7 +235,7 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS NO_INSTALL V
+VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS COMPARE NO_INSTALL V
 about-VM         := qemu, or uml: User-mode Linux, a kernel that is an ordinary program
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
@@ -220,6 +250,7 @@ about-QEMU_EXTRA := arguments to add to QEMU's
 about-TIMEOUT    := seconds after which a boot counts as hung
 about-DISK       := for make try: a file that is the machine's disk, /dev/vda
 about-PRESS      := for make try: ctrl-c or ctrl-alt-delete, pressed when a program says "press now"
+about-COMPARE    := an init of yours, for sizes to put beside the others
 about-NO_INSTALL := 1: never install a package, only say which is missing
 about-V          := 1: show every command
 

@@ -20,6 +20,12 @@ package() { # MANAGER COMMAND
     *:cc) echo gcc ;;
     *:objdump | *:readelf) echo binutils ;;
     *:bwrap) echo bubblewrap ;;
+    *:musl-gcc) echo musl-tools ;;
+    apt-get:go) echo golang-go ;;
+    dnf:go) echo golang ;;
+    dnf:g++) echo gcc-c++ ;;
+    zypper:g++) echo gcc-c++ ;;
+    pacman:g++) echo gcc ;;
     *) echo "$2" ;;
     esac
 }

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         a_wrong_number_is_refused,
         an_interrupt_ends_what_was_started,
         the_table_of_contents_is_complete,
+        the_readme_says_what_is_seen_to_break,
     ];
     // One for each file, named after it: cargo test --test experiments -- 03
     for (number, name) in experiments() {
@@ -55,6 +56,41 @@ fn experiments() -> Vec<(String, String)> {
     names.sort();
     assert!(!names.is_empty(), "there are none");
     names
+}
+
+/// What is wrong with the row of a duty in README.md: its experiment has to leave
+/// the duty out, and to show then what the row quotes.
+fn complaint(row: &str) -> Option<String> {
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    let [_, duty, _, _, without, experiment, ..] = cells[..] else {
+        return Some("too few columns".into());
+    };
+    let between = |text: &'static str, cell: &str| -> Option<String> {
+        let mut ends = text.chars();
+        let (_, rest) = cell.split_once(ends.next()?)?;
+        rest.split_once(ends.next()?).map(|(part, _)| part.into())
+    };
+    let (Some(quoted), Some(page)) = (between("``", without), between("()", experiment)) else {
+        return Some(format!("it quotes nothing, or names no experiment: {row}"));
+    };
+    let text = fs::read_to_string(Path::new(ROOT).join(&page)).expect("read an experiment");
+    let command = |line: &&str| line.starts_with("$ ") && line.contains(&format!("WITHOUT={duty}"));
+    let mut lines = text.lines().skip_while(|line| !command(line)).skip(1);
+    let mut seen = lines.by_ref().take_while(|line| !line.starts_with("```"));
+    (!seen.any(|line| line.contains(&quoted)))
+        .then(|| format!("{page} does not show, without {duty}: {quoted}"))
+}
+
+fn the_readme_says_what_is_seen_to_break() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("read README.md");
+    for duty in ["console", "mounts", "reap", "signals", "spawn", "teardown"] {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {duty} | ")));
+        let row = row.unwrap_or_else(|| panic!("README.md has no row for {duty}"));
+        assert_eq!(complaint(row), None);
+        // What another duty breaks is not what this one does.
+        let other = if duty == "reap" { "signals" } else { "reap" };
+        assert!(complaint(&row.replace(&format!("| {duty} |"), &format!("| {other} |"))).is_some());
+    }
 }
 
 fn shows_what_its_text_says(number: &str) {

@@ -6,9 +6,13 @@
 
 mod bench;
 mod binary;
+mod conform;
 mod disasm;
 mod duties;
 mod experiment;
+#[path = "../../tests/common/guest.rs"]
+mod guest;
+mod sizes;
 mod trace;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +30,12 @@ struct Arguments {
 enum Command {
     /// Run picoinit and its peers as PID 1, side by side, and write down what they cost
     Bench(bench::Options),
+    /// Check whether an init keeps picoinit's contract, row by row
+    Conform(conform::Options),
+    /// Measure the same job in many languages
+    Sizes(sizes::Options),
+    /// Measure what each flag and each decision saves, from a std program to the init
+    Ladder(sizes::ladder::Options),
     /// Print the whole init as commented assembly, and what each byte of it is for
     Disasm(binary::Build),
     /// Print every system call that PID 1 makes, and which line and duty it is for
@@ -39,12 +49,20 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Under an init that is checked, this program is what the tests run under theirs.
+    if std::env::args_os().next().is_some_and(|name| name == conform::GUEST) {
+        guest::main();
+        return ExitCode::SUCCESS;
+    }
     // Under an init that is measured, this program is the load.
     if let Ok(order) = std::env::var(bench::load::ORDER) {
         return bench::load::run(&order);
     }
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Conform(options) => conform::run(&options),
+        Command::Sizes(options) => sizes::run(&options),
+        Command::Ladder(options) => sizes::ladder::run(&options),
         Command::Disasm(options) => disasm::run(&options),
         Command::Trace(options) => trace::run(&options),
         Command::Duties(options) => duties::run(&options),

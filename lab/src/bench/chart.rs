@@ -18,7 +18,7 @@ const LONGEST: f64 = PANEL - LABEL - 80.0;
 
 /// The page's colours cannot be known, so the chart brings its background
 /// along, and is dark where the reader prefers that.
-const STYLE: &str = "
+pub const STYLE: &str = "
 .page { fill: #ffffff; stroke: #d0d7de }
 text { font: 12px system-ui, 'DejaVu Sans', sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 13px }

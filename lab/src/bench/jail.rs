@@ -12,8 +12,8 @@ use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{
-    Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getgid, getuid, mkfifo, pipe2,
-    pivot_root,
+    Pid, chdir, chroot, dup2_stderr, dup2_stdin, dup2_stdout, execve, getgid, getuid, mkfifo,
+    pipe2, pivot_root,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 use syscalls::Sysno;
@@ -72,7 +74,19 @@ pub struct Launch {
     pub bare: bool,
     /// Whether addresses are the same each time.
     pub fixed_addresses: bool,
+    /// Whether PID 1 has a root file system of its own, see [`Jail::fresh_root`],
+    /// and prints to a file: see [`Run::console`].
+    pub fresh: bool,
+    /// Further words of its environment, as `NAME=value`.
+    pub environment: Vec<String>,
+    /// What else is done before it starts, with its root file system.
+    pub prepare: Option<Rc<Prepare>>,
+    /// The system calls, of it and of all its descendants, that strace(1) writes down.
+    pub strace: Option<String>,
 }
+
+/// What is done, in the process that becomes PID 1, before it starts.
+pub type Prepare = dyn Fn(&Path) -> Result<()>;
 
 impl Jail {
     /// Moves this process to namespaces of its own, and makes a root file
@@ -83,10 +97,6 @@ impl Jail {
         let tmpfs = |path: &Path| {
             mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
                 .with_context(|| format!("mount tmpfs on {}", path.display()))
-        };
-        let bind = |from: &Path, to: &Path| {
-            mount(Some(from), to, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
-                .with_context(|| format!("mount {}", from.display()))
         };
         tmpfs(root)?;
         for name in ["proc", "sys", "dev", "run", "etc", "etc/runit", "tmp", "out", "inits"] {
@@ -142,10 +152,17 @@ impl Jail {
         let c_string = |text: &str| CString::new(text).context("a null byte");
         let command =
             launch.command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
-        let environment = [
+        let mut environment = vec![
             c_string("PATH=/usr/sbin:/usr/bin:/sbin:/bin")?,
             c_string(&format!("{}=/out/{number} {}", load::ORDER, launch.load))?,
         ];
+        if launch.fresh {
+            environment.truncate(1);
+            fs::create_dir(path.with_extension("out")).context("make /out")?;
+        }
+        for word in &launch.environment {
+            environment.push(c_string(word)?);
+        }
 
         let (go, mut started) = {
             let (go, started) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("make a pipe")?;
@@ -160,7 +177,7 @@ impl Jail {
             if !matches!((&go).read(&mut [0]), Ok(1)) {
                 return 1;
             }
-            let outcome = self.enter(launch).and_then(|()| {
+            let outcome = self.enter(launch, &path).and_then(|()| {
                 let _ = writeln!(say, "executed {}", load::now());
                 execve(&command[0], &command, &environment).context("cannot be executed")
             });
@@ -178,7 +195,8 @@ impl Jail {
             Errno::result(pidfd).map(|pidfd| OwnedFd::from_raw_fd(pidfd as i32))
         };
         let pidfd = pidfd.context("open a pidfd")?;
-        let run = Run { pid, pidfd, fifo, path, said: String::new(), has_ended: false };
+        let run =
+            Run { pid, pidfd, fifo, path, said: String::new(), has_ended: false, strace: None };
         prepare(pid)?;
         let mut go = started.take().context("the pipe is gone")?;
         go.write_all(&[1]).context("start PID 1")?;
@@ -187,13 +205,58 @@ impl Jail {
 
     /// Starts a PID 1.
     pub fn start(&self, launch: &Launch) -> Result<Run> {
-        self.start_with(launch, |_| Ok(()))
+        let mut strace = None;
+        let mut run = self.start_with(launch, |pid| {
+            if let Some(calls) = &launch.strace {
+                let file = self.root.join(format!("out/{}.trace", self.runs.get() - 1));
+                strace = Some(attach_strace(pid, calls, &file)?);
+            }
+            Ok(())
+        })?;
+        run.strace = strace;
+        Ok(run)
     }
 
-    /// What the new process does before it executes PID 1's program.
-    fn enter(&self, launch: &Launch) -> Result<()> {
-        let root = &self.root;
-        if launch.bare {
+    /// Mounts a root file system for one PID 1 alone, with only what the kernel
+    /// or a container engine would leave to an init: no folder to mount anything on.
+    /// `out` becomes /out.
+    fn fresh_root(&self, out: &Path) -> Result<PathBuf> {
+        let root = self.root.join("tmp");
+        mount(Some("tmpfs"), &root, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
+            .context("mount a root file system")?;
+        for name in ["dev", "etc", "out"] {
+            fs::create_dir(root.join(name)).with_context(|| format!("make /{name}"))?;
+        }
+        for name in ["bin", "sbin", "lib", "lib64", "usr"] {
+            let (from, to) = (self.root.join(name), root.join(name));
+            if let Ok(target) = fs::read_link(&from) {
+                symlink(target, to).with_context(|| format!("link /{name}"))?;
+            } else if from.is_dir() {
+                fs::create_dir(&to).with_context(|| format!("make /{name}"))?;
+                bind(&from, &to)?;
+            }
+        }
+        for name in ["null", "tty"] {
+            File::create(root.join("dev").join(name)).with_context(|| format!("make {name}"))?;
+            bind(&Path::new("/dev").join(name), &root.join("dev").join(name))?;
+        }
+        bind(out, &root.join("out"))?;
+        // Copies: what is mounted here, an init may make read-only for all.
+        for name in ["init", "guest"] {
+            fs::copy(self.root.join(name), root.join(name))
+                .with_context(|| format!("copy /{name}"))?;
+        }
+        Ok(root)
+    }
+
+    /// What the new process does before it executes PID 1's program. `path` is its FIFO.
+    fn enter(&self, launch: &Launch, path: &Path) -> Result<()> {
+        let fresh =
+            if launch.fresh { Some(self.fresh_root(&path.with_extension("out"))?) } else { None };
+        let root = fresh.as_ref().unwrap_or(&self.root);
+        if launch.fresh {
+            // Nothing is mounted there yet.
+        } else if launch.bare {
             for name in MOUNTS.iter().rev().filter(|name| **name != "run") {
                 umount2(&root.join(name), MntFlags::MNT_DETACH)
                     .with_context(|| format!("unmount {name}"))?;
@@ -213,16 +276,48 @@ impl Jail {
         }
         let null =
             OpenOptions::new().read(true).write(true).open("/dev/null").context("/dev/null")?;
+        let console = path.with_extension("console");
+        let console = if launch.fresh {
+            OpenOptions::new().append(true).create(true).open(console).context("make a console")?
+        } else {
+            null.try_clone().context("dup")?
+        };
         dup2_stdin(&null).context("dup2")?;
-        dup2_stdout(&null).context("dup2")?;
-        dup2_stderr(&null).context("dup2")?;
+        dup2_stdout(&console).context("dup2")?;
+        dup2_stderr(&console).context("dup2")?;
+        if launch.fresh {
+            // Nothing is ignored yet. The C library keeps two signals to itself, so
+            // the kernel is asked directly: one who was started by posix_spawn(3) ignores them.
+            let default = [0u64; 4];
+            for number in 1..=libc::SIGRTMAX() {
+                // SAFETY: reads a struct of the kernel's layout; no handler is set.
+                unsafe { libc::syscall(libc::SYS_rt_sigaction, number, &default, 0, 8) };
+            }
+        }
+        if let Some(prepare) = &launch.prepare {
+            prepare(root)?;
+        }
         chdir(root).context("chdir")?;
-        pivot_root(".", ".").context("pivot_root")?;
-        umount2(".", MntFlags::MNT_DETACH).context("unmount the host's root")?;
-        // A Rust program ignores SIGPIPE; what it starts is not to inherit that.
-        // SAFETY: no handler.
-        unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal")?;
-        nix::unistd::setsid().context("setsid")?;
+        if launch.fresh {
+            // A new /proc or /sys may be mounted only where the host's is still in sight.
+            chroot(".").context("chroot")?;
+        } else {
+            pivot_root(".", ".").context("pivot_root")?;
+            umount2(".", MntFlags::MNT_DETACH).context("unmount the host's root")?;
+        }
+        if !launch.fresh {
+            // A Rust program ignores SIGPIPE; what it starts is not to inherit that.
+            // SAFETY: no handler.
+            unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.context("signal")?;
+            nix::unistd::setsid().context("setsid")?;
+        }
+        if launch.fresh {
+            // Nor is it to inherit what whoever started this program left open.
+            // SAFETY: a plain system call.
+            let returned =
+                unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
+            Errno::result(returned).context("close_range")?;
+        }
         if !launch.may_reboot {
             const CAP_SYS_BOOT: i32 = 22;
             // SAFETY: a plain system call.
@@ -265,6 +360,34 @@ impl Jail {
     }
 }
 
+/// Mounts what is mounted at `from` at `to`, too.
+pub fn bind(from: &Path, to: &Path) -> Result<()> {
+    mount(Some(from), to, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+        .with_context(|| format!("mount {}", from.display()))
+}
+
+/// Has strace(1) write down these system calls of a process and of its descendants.
+fn attach_strace(pid: Pid, calls: &str, file: &Path) -> Result<Child> {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-s", "512", "-e", &format!("trace={calls}"), "-p", &pid.to_string(), "-o"]);
+    strace.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut strace = strace.spawn().context("strace, which has to be installed")?;
+    let start = Instant::now();
+    let is_attached = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.contains("TracerPid:") && !status.contains("TracerPid:\t0\n")
+    };
+    while !is_attached() {
+        let ended = strace.try_wait().context("wait for strace")?;
+        if ended.is_some() || start.elapsed() > Duration::from_secs(10) {
+            let _ = strace.kill();
+            bail!("strace may not trace a process here");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(strace)
+}
+
 /// Counts the system calls of a traced process until it ends.
 fn count_calls(pid: Pid) -> Result<BTreeMap<Sysno, u64>> {
     let mut counts = BTreeMap::new();
@@ -299,6 +422,7 @@ pub struct Run {
     path: PathBuf,
     said: String,
     has_ended: bool,
+    strace: Option<Child>,
 }
 
 impl Run {
@@ -336,6 +460,37 @@ impl Run {
         }
     }
 
+    /// What PID 1 and its program printed so far; only of one with a fresh root.
+    pub fn console(&self) -> String {
+        self.read(&self.path.with_extension("console"))
+    }
+
+    /// What was written to a file in /out so far; only of one with a fresh root.
+    pub fn out(&self, name: &str) -> String {
+        self.read(&self.path.with_extension("out").join(name))
+    }
+
+    /// What strace(1) wrote down so far.
+    pub fn trace(&self) -> String {
+        self.read(&self.path.with_extension("trace"))
+    }
+
+    fn read(&self, path: &Path) -> String {
+        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    }
+
+    /// Says so if PID 1 could not even be executed.
+    pub fn check_executed(&mut self) -> Result<()> {
+        let mut bytes = [0; 512];
+        while let Ok(length @ 1..) = self.fifo.read(&mut bytes) {
+            self.said += &String::from_utf8_lossy(&bytes[..length]);
+        }
+        match self.said.lines().find_map(|line| line.strip_prefix("error ")) {
+            Some(error) => bail!("{error}"),
+            None => Ok(()),
+        }
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         kill(self.pid, signal).context("kill PID 1")
@@ -349,6 +504,10 @@ impl Run {
         }
         let status = waitpid(self.pid, None).context("wait for PID 1")?;
         self.has_ended = true;
+        if let Some(mut strace) = self.strace.take() {
+            // It ends by itself, once all that it traced has.
+            strace.wait().context("wait for strace")?;
+        }
         Ok(Some(status))
     }
 }
@@ -359,7 +518,14 @@ impl Drop for Run {
             let _ = kill(self.pid, Signal::SIGKILL);
             let _ = waitpid(self.pid, None);
         }
+        if let Some(mut strace) = self.strace.take() {
+            let _ = strace.kill();
+            let _ = strace.wait();
+        }
         let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(self.path.with_extension("console"));
+        let _ = fs::remove_file(self.path.with_extension("trace"));
+        let _ = fs::remove_dir_all(self.path.with_extension("out"));
     }
 }
 

@@ -10,6 +10,19 @@ use std::time::Duration;
 
 /// One line for each thing, as `what: which`.
 pub fn describe(packages: &Path) -> Result<Vec<String>> {
+    let mut lines = here()?;
+    let mut seen = Vec::new();
+    for package in INITS.iter().filter_map(|init| init.package) {
+        if !seen.contains(&package) {
+            seen.push(package);
+            lines.push(format!("{package}: {}", version(packages, package)?));
+        }
+    }
+    Ok(lines)
+}
+
+/// The machine, and picoinit.
+pub fn here() -> Result<Vec<String>> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo")?;
     let value = |text: &str, key: &str, separator: char| {
         let line = text.lines().find(|line| line.starts_with(key));
@@ -20,7 +33,7 @@ pub fn describe(packages: &Path) -> Result<Vec<String>> {
     let kernel =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's version")?;
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let mut lines = vec![
+    Ok(vec![
         format!("date: {}", output("date", &["-u", "+%Y-%m-%d"])?),
         format!("CPU: {}, {count} processors", value(&cpuinfo, "model name", ':')),
         format!("kernel: Linux {}", kernel.trim()),
@@ -31,15 +44,7 @@ pub fn describe(packages: &Path) -> Result<Vec<String>> {
             env!("CARGO_PKG_VERSION"),
             output("git", &["describe", "--always", "--dirty", "--abbrev=10"]).unwrap_or_default()
         ),
-    ];
-    let mut seen = Vec::new();
-    for package in INITS.iter().filter_map(|init| init.package) {
-        if !seen.contains(&package) {
-            seen.push(package);
-            lines.push(format!("{package}: {}", version(packages, package)?));
-        }
-    }
-    Ok(lines)
+    ])
 }
 
 /// How long the machine's processors have been busy, all together.
@@ -54,14 +59,14 @@ pub fn busy() -> Result<Duration> {
 }
 
 /// What a program prints.
-fn output(program: &str, arguments: &[&str]) -> Result<String> {
+pub fn output(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output().context(program.to_string())?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().into())
 }
 
 /// The version of an unpacked Debian package: its changelog begins with
 /// `name (version) ...`. If it was only built again, a second changelog says so.
-fn version(packages: &Path, package: &str) -> Result<String> {
+pub fn version(packages: &Path, package: &str) -> Result<String> {
     let folder = packages.join(package).join("usr/share/doc").join(package);
     for name in ["changelog.Debian.amd64.gz", "changelog.Debian.gz", "changelog.gz"] {
         let path = folder.join(name);

@@ -1,12 +1,12 @@
 //! picoinit and its peers, side by side.
 
-mod chart;
-mod inits;
+pub mod chart;
+pub mod inits;
 pub mod jail;
 pub mod load;
-mod machine;
-mod metrics;
-mod report;
+pub mod machine;
+pub mod metrics;
+pub mod report;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -62,7 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many processors something else may keep busy before times are not to be trusted.
-const QUIET: f64 = 0.1;
+pub const QUIET: f64 = 0.1;
 
 /// Measures, and writes down what came out.
 pub fn run(options: &Options) -> Result<()> {
@@ -370,7 +370,7 @@ fn wake_ups(run: &Run) -> Result<f64> {
 }
 
 /// Its resident memory in kB.
-fn rss(run: &Run) -> Result<f64> {
+pub fn rss(run: &Run) -> Result<f64> {
     let path = format!("/proc/{}/smaps_rollup", run.pid());
     let text = fs::read_to_string(&path).context("read smaps_rollup")?;
     let rss = text.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB"));

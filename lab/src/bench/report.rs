@@ -27,7 +27,7 @@ pub fn number(value: f64, unit: Unit) -> String {
 }
 
 /// A whole number, with a comma after each three digits.
-fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

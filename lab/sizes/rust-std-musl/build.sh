@@ -1,0 +1,9 @@
+#!/bin/sh
+# title: Rust, std, musl, static
+# needs: rustc rust-target:x86_64-unknown-linux-musl
+# version: rustc --version
+set -eu
+rustc --target x86_64-unknown-linux-musl \
+    --edition 2024 --crate-name init -Copt-level=z -Clto -Ccodegen-units=1 -Cpanic=abort -Cstrip=symbols \
+    -Ctarget-feature=+crt-static -Crelocation-model=static \
+    -Clink-args="-Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noseparate-code" ../rust-std/init.rs -o "$1"

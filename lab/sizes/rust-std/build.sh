@@ -1,0 +1,8 @@
+#!/bin/sh
+# title: Rust, std, glibc, static
+# needs: rustc cc
+# version: rustc --version
+set -eu
+rustc --edition 2024 --crate-name init -Copt-level=z -Clto -Ccodegen-units=1 -Cpanic=abort -Cstrip=symbols \
+    -Ctarget-feature=+crt-static -Crelocation-model=static \
+    -Clink-args="-Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noseparate-code" init.rs -o "$1"

@@ -1,0 +1,610 @@
+//! The rows of the contract, and how each is checked.
+
+use super::{Bench, End, Finish, Row, Setup};
+use crate::bench::jail::bind;
+use anyhow::{Context, Result, ensure};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
+use nix::unistd::{close, dup2_stderr, dup2_stdout, pipe2};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// All rows, in the order of an init's life.
+pub const ROWS: &[Row] = &[
+    Row { name: "pid", demand: "started with another PID than 1, says so and ends", check: pid },
+    Row { name: "mounts", demand: "mounts /proc, /sys, /dev/pts, /run", check: mounts },
+    Row { name: "mounted", demand: "leaves alone what is mounted already", check: mounted },
+    Row { name: "no-mount", demand: "a mount that fails is a line, no more", check: no_mount },
+    Row {
+        name: "descriptors",
+        demand: "opens those of 0, 1, 2 that are closed",
+        check: descriptors,
+    },
+    Row { name: "terminal", demand: "the console is the program's terminal", check: terminal },
+    Row { name: "program", demand: "finds the program among the words", check: program },
+    Row { name: "inheritance", demand: "the program gets a clean start", check: inheritance },
+    Row {
+        name: "cannot-run",
+        demand: "says why the program cannot be executed",
+        check: cannot_run,
+    },
+    Row {
+        name: "no-process",
+        demand: "survives that no process can be started",
+        check: no_process,
+    },
+    Row { name: "reports", demand: "a line for each process that ends", check: reports },
+    Row { name: "orphans", demand: "reaps thousands that end at once", check: orphans },
+    Row { name: "storm", demand: "loses none while signals rain", check: storm },
+    Row { name: "full-pipe", demand: "goes on when nobody takes its lines", check: full_pipe },
+    Row { name: "names", demand: "prints names from outside harmlessly", check: names },
+    Row { name: "requests", demand: "halts, powers off, restarts as it is told", check: requests },
+    Row { name: "passes-on", demand: "passes other signals on", check: passes_on },
+    Row { name: "patience", demand: "stopping, gives everyone time to end", check: patience },
+    Row { name: "prompt", demand: "waits no longer than anybody is left", check: prompt },
+    Row { name: "kill", demand: "kills who does not end", check: kills },
+    Row { name: "unmounts", demand: "leaves file systems clean", check: unmounts },
+    Row { name: "power-off", demand: "powers off when the program ends", check: power_off },
+    Row { name: "survives", demand: "lives on if the machine does", check: survives },
+    Row { name: "status", demand: "in a container, exits as the program did", check: status },
+    Row { name: "idle", demand: "never wakes up while nothing happens", check: idle },
+];
+
+/// A piece of shell script as the program.
+fn shell(script: &str) -> Setup {
+    Setup::new(&["/bin/sh", "-c", script])
+}
+
+fn write(path: PathBuf, text: &str, mode: u32) -> Result<()> {
+    fs::write(&path, text).with_context(|| path.display().to_string())?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("chmod")
+}
+
+/// Mounts a file system on a folder that is made.
+fn mount_on(root: &Path, kind: &str, source: &str, target: &str) -> Result<()> {
+    let path = root.join(target);
+    fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+    mount(Some(source), &path, Some(kind), MsFlags::empty(), None::<&str>)
+        .with_context(|| format!("mount {kind}"))
+}
+
+fn close_all() -> Result<()> {
+    (0..3).try_for_each(|descriptor| close(descriptor).context("close"))
+}
+
+/// Has reboot(2) say that all is well, and do nothing: for all commands, or for one.
+fn pretend_to_reboot(command: Option<i32>) -> Result<()> {
+    let rules = match command {
+        None => vec![],
+        Some(command) => {
+            let (length, equal) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
+            let condition = SeccompCondition::new(2, length, equal, command as u32 as u64)?;
+            vec![SeccompRule::new(vec![condition])?]
+        }
+    };
+    filter([(libc::SYS_reboot, rules)].into(), 0)
+}
+
+/// Has system calls return an error.
+fn filter(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: u32) -> Result<()> {
+    let (otherwise, answer) = (SeccompAction::Allow, SeccompAction::Errno(errno));
+    let filter = SeccompFilter::new(rules, otherwise, answer, TargetArch::x86_64)?;
+    let filter: BpfProgram = filter.try_into()?;
+    seccompiler::apply_filter(&filter).context("seccomp")
+}
+
+fn pid(bench: &Bench) -> Result<()> {
+    let script = "/init > /out/stdout 2> /out/stderr; echo \"status $?\" > /out/report";
+    let run = Setup::command(&["/bin/sh", "-c", script]).start(bench)?;
+    run.until("it ends", || run.out("report").ends_with('\n'))?;
+    let said = run.out("stderr");
+    ensure!(said == "init: must run as PID 1\n", "it says {said:?}");
+    let (stdout, status) = (run.out("stdout"), run.out("report"));
+    ensure!(stdout.is_empty(), "it says on its standard output: {stdout:?}");
+    ensure!(status == "status 1\n", "it ends with {status}");
+    let outcome = Setup::new(&["/guest", "exit", "0"]).run(bench)?;
+    ensure!(!outcome.console.contains("must run as PID 1"), "it says so as PID 1, too");
+    Ok(())
+}
+
+fn mounts(bench: &Bench) -> Result<()> {
+    let outcome = Setup::new(&["/guest", "look"]).run(bench)?;
+    outcome.fact("parent")?;
+    let wanted: [(&str, &[&str]); 4] = [
+        ("proc /proc proc ", &["rw", "nosuid", "nodev", "noexec"]),
+        ("sysfs /sys sysfs ", &["rw", "nosuid", "nodev", "noexec"]),
+        ("devpts /dev/pts devpts ", &["rw", "nosuid", "noexec"]),
+        ("tmpfs /run tmpfs ", &["rw", "nosuid", "nodev", "noexec", "mode=755"]),
+    ];
+    for (start, flags) in wanted {
+        let start = format!("mount {start}");
+        let mounted = outcome.report.iter().find_map(|line| line.strip_prefix(start.as_str()));
+        let (target, kind) = (start.split(' ').nth(2), start.split(' ').nth(3));
+        let (target, kind) = (target.unwrap_or_default(), kind.unwrap_or_default());
+        let mounted = mounted
+            .with_context(|| format!("no {kind} is on {target}; console: {}", outcome.console))?;
+        let options: Vec<&str> = mounted.split([',', ' ']).collect();
+        for flag in flags {
+            ensure!(options.contains(flag), "{target} is not {flag}: {mounted}");
+        }
+    }
+    Ok(())
+}
+
+fn mounted(bench: &Bench) -> Result<()> {
+    let setup = Setup::new(&["/guest", "look"]).prepare(|root| {
+        mount_on(root, "proc", "mine", "proc")?;
+        mount_on(root, "tmpfs", "mine", "run")?;
+        mount_on(root, "tmpfs", "mine", "dev")
+    });
+    let outcome = setup.run(bench)?;
+    outcome.fact("parent")?;
+    for target in ["/proc", "/run", "/dev"] {
+        let here = |line: &&String| {
+            let mut words = line.split(' ');
+            words.next() == Some("mount") && words.nth(1) == Some(target)
+        };
+        let mounts: Vec<&String> = outcome.report.iter().filter(here).collect();
+        ensure!(
+            mounts.len() == 1 && mounts[0].starts_with("mount mine "),
+            "on {target}: {mounts:?}"
+        );
+    }
+    let console = &outcome.console;
+    ensure!(!console.contains("cannot mount"), "it says: {console}");
+    Ok(())
+}
+
+fn no_mount(bench: &Bench) -> Result<()> {
+    let setup =
+        Setup::new(&["/guest", "look"]).prepare(|root| write(root.join("sys"), "a file", 0o644));
+    let outcome = setup.run(bench)?;
+    outcome.expect_line("init: cannot mount /sys: errno 20")?;
+    let has_run = outcome.report.iter().any(|line| line.starts_with("mount tmpfs /run "));
+    ensure!(has_run, "/run is not mounted, which comes after /sys");
+    outcome.expect_end(End::Status(0))
+}
+
+/// The first shell does nothing but wait, so its descriptors are as it got
+/// them. A Rust program would open those that are closed by itself.
+const LOOK_AT_DESCRIPTORS: [&str; 4] = [
+    "/bin/sh",
+    "-c",
+    "/bin/sh -c \"$0\"; exit",
+    "for n in 0 1 2 3; do
+        link=$(readlink /proc/$PPID/fd/$n || echo closed)
+        echo \"descriptor $n $link\" >> /out/report
+    done",
+];
+
+fn descriptors(bench: &Bench) -> Result<()> {
+    let look = |what: &str, wanted: [&str; 4], prepare: fn(&Path) -> Result<()>| {
+        let outcome = Setup::new(&LOOK_AT_DESCRIPTORS).prepare(prepare).run(bench)?;
+        for (number, wanted) in wanted.iter().enumerate() {
+            outcome.expect(&format!("descriptor {number}"), wanted).context(what.to_string())?;
+        }
+        anyhow::Ok(())
+    };
+    let null = "/dev/null";
+    look("all closed, no console", [null, null, null, "closed"], |_| close_all())?;
+    let console = "/dev/console";
+    look("all closed, a console", [console, console, console, "closed"], |root| {
+        write(root.join("dev/console"), "", 0o600)?;
+        close_all()
+    })?;
+    look("one closed", [console, null, console, "closed"], |root| {
+        write(root.join("dev/console"), "", 0o600)?;
+        dup2_stdout(File::open("/dev/null")?)?;
+        close(0)?;
+        Ok(close(2)?)
+    })?;
+    look("no /dev/console, no /dev/null", ["closed"; 4], |root| {
+        mount_on(root, "tmpfs", "empty", "dev")?;
+        close_all()
+    })
+}
+
+/// A pseudo-terminal: the end of the person, and the path of the other end.
+fn pseudo_terminal() -> Result<(PtyMaster, PathBuf)> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let terminal = posix_openpt(flags).context("posix_openpt")?;
+    grantpt(&terminal).context("grantpt")?;
+    unlockpt(&terminal).context("unlockpt")?;
+    let path = ptsname_r(&terminal).context("ptsname")?;
+    Ok((terminal, path.into()))
+}
+
+/// With this, PID 1 finds a terminal as /dev/console, and no descriptor open.
+fn on_terminal(setup: Setup, path: PathBuf) -> Setup {
+    setup.prepare(move |root| {
+        let console = root.join("dev/console");
+        write(console.clone(), "", 0o600)?;
+        bind(&path, &console)?;
+        close_all()
+    })
+}
+
+fn terminal(bench: &Bench) -> Result<()> {
+    let (_terminal, path) = pseudo_terminal()?;
+    let outcome = on_terminal(Setup::new(&["/guest", "look"]), path).run(bench)?;
+    outcome.expect("controlling terminal", "true")?;
+    outcome.expect("leads its session", "true")?;
+
+    let (mut terminal, path) = pseudo_terminal()?;
+    let mut run = on_terminal(Setup::new(&["/guest", "foreground"]), path).start(bench)?;
+    let mut said = String::new();
+    while !said.contains("waiting for Ctrl-C") {
+        let mut descriptors = [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
+        let is_there = poll(&mut descriptors, PollTimeout::from(10_000u16)).context("poll")?;
+        let mut bytes = [0; 256];
+        let length = if is_there > 0 { terminal.read(&mut bytes).unwrap_or(0) } else { 0 };
+        ensure!(length > 0, "the program's line does not arrive at the terminal: {said:?}");
+        said += &String::from_utf8_lossy(&bytes[..length]);
+    }
+    run.check_executed()?;
+    terminal.write_all(b"\x03").context("type Ctrl-C")?;
+    run.outcome(Duration::from_secs(10)).context("Ctrl-C")?.expect_end(End::Status(128 + 2))?;
+
+    // Where there is no terminal, there is none; but a session there is.
+    let outcome = Setup::new(&["/guest", "look"]).run(bench)?;
+    outcome.expect("controlling terminal", "false")?;
+    outcome.expect("leads its session", "true")
+}
+
+fn program(bench: &Bench) -> Result<()> {
+    let words = ["splash", "foo.bar", "/guest", "look", "/a", "b c", ""];
+    Setup::new(&words).run(bench)?.expect("arguments", "/guest|look|/a|b c|")?;
+    Setup::new(&["/guest", "look"]).run(bench)?.expect("arguments", "/guest|look")?;
+    let outcome = Setup::new(&["quiet"])
+        .prepare(|root| write(root.join("etc/rc"), "#!/bin/sh\necho \"rc $#\"; exit 9\n", 0o755))
+        .run(bench)?;
+    outcome.expect_line("rc 0").context("with no program named, and an /etc/rc")?;
+    outcome.expect_end(End::Status(9))?;
+    let outcome = Setup::new(&["quiet"]).run(bench)?;
+    outcome.expect_line("init: cannot run /etc/rc: errno 2")
+}
+
+fn inheritance(bench: &Bench) -> Result<()> {
+    let setup = Setup::new(&["/guest", "look"]).environment("COLOUR=light blue");
+    let outcome = setup.run(bench)?;
+    let has = outcome.report.contains(&"environment COLOUR=light blue".into());
+    ensure!(has, "the environment does not arrive");
+    outcome.expect("parent", "1")?;
+    // Whoever started PID 1 left some signals ignored, and some blocked.
+    let ignored = [Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGCHLD, Signal::SIGUSR1];
+    // Not by a program in Rust, whose runtime ignores SIGPIPE, nor by a shell, which unblocks signals.
+    let outcome = Setup::new(&["/bin/cat", "/proc/self/status"])
+        .prepare(move |_| {
+            for ignored in ignored {
+                // SAFETY: no handler.
+                unsafe { signal(ignored, SigHandler::SigIgn) }.context("ignore")?;
+            }
+            let blocked = SigSet::from_iter([Signal::SIGTERM, Signal::SIGUSR2]);
+            pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None).context("block")
+        })
+        .run(bench)?;
+    for set in ["SigBlk", "SigIgn"] {
+        let line =
+            outcome.console.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(":\t"));
+        let seen = line.with_context(|| format!("nothing runs; console: {}", outcome.console))?;
+        ensure!(seen == "0000000000000000", "{set} of the program is {seen}");
+    }
+    Ok(())
+}
+
+fn cannot_run(bench: &Bench) -> Result<()> {
+    let cases: [(&str, &str, i32, i32, u32); 3] = [
+        ("missing", "/missing", 2, 127, 0),
+        ("not executable", "/etc/data", 13, 126, 0o644),
+        ("not a program", "/etc/data", 8, 126, 0o755),
+    ];
+    for (what, path, errno, status, mode) in cases {
+        let outcome = Setup::new(&[path])
+            .prepare(
+                move |root| {
+                    if mode > 0 { write(root.join("etc/data"), "text", mode) } else { Ok(()) }
+                },
+            )
+            .run(bench)?;
+        outcome.expect_line(&format!("init: cannot run {path}: errno {errno}")).context(what)?;
+        outcome.expect_end(End::Status(status)).context(what)?;
+    }
+    Ok(())
+}
+
+fn no_process(bench: &Bench) -> Result<()> {
+    let calls = [libc::SYS_fork, libc::SYS_vfork, libc::SYS_clone, libc::SYS_clone3];
+    let outcome = Setup::new(&["/guest", "exit", "0"])
+        .prepare(move |_| filter(calls.map(|call| (call, vec![])).into(), libc::EAGAIN as u32))
+        .run(bench)?;
+    outcome.expect_line("init: cannot run /guest: errno 11")?;
+    outcome.expect_end(End::Status(126))
+}
+
+fn reports(bench: &Bench) -> Result<()> {
+    for what in ["statuses", "deaths"] {
+        let outcome = Setup::new(&["/guest", what]).run(bench)?;
+        outcome.expect("zombies", "0").context(what)?;
+        outcome.expect_announced().context(what)?;
+    }
+    Ok(())
+}
+
+fn orphans(bench: &Bench) -> Result<()> {
+    let outcome = Setup::new(&["/guest", "burst", "5000"]).run(bench)?;
+    outcome.expect("at once", "5000")?;
+    outcome.expect("zombies", "0")?;
+    let end = " exited with status 0";
+    let lines = outcome.console.lines().filter(|line| line.ends_with(end)).count();
+    ensure!(lines >= 5000, "{lines} lines for 5000 orphans");
+    let outcome = Setup::new(&["/guest", "orphans", "20"]).run(bench)?;
+    outcome.expect("zombies", "0").context("one at a time")
+}
+
+fn storm(bench: &Bench) -> Result<()> {
+    let outcome = Setup::new(&["/guest", "storm", "5000"]).run(bench)?;
+    outcome.expect("zombies", "0")?;
+    outcome.expect_announced()
+}
+
+fn full_pipe(bench: &Bench) -> Result<()> {
+    let (_reader, writer) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("fcntl")?;
+    let mut file = File::from(writer.try_clone().context("dup")?);
+    while file.write(b"a line that nobody takes\n").is_ok() {}
+    while file.write(b"x").is_ok() {}
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).context("fcntl")?;
+    let setup = Setup::new(&["/guest", "orphans", "20"])
+        .prepare(move |_| dup2_stderr(&writer).context("dup2"));
+    let outcome = setup.start(bench)?.outcome(Duration::from_secs(20))?;
+    outcome.expect("zombies", "0")?;
+    outcome.expect_end(End::Status(0))
+}
+
+fn names(bench: &Bench) -> Result<()> {
+    let outcome = Setup::new(&["/\u{1b}[2J\nü\u{7f}x"]).run(bench)?;
+    outcome.expect_line("init: cannot run /?[2J????x: errno 2")?;
+    let outcome = Setup::new(&[&format!("/{}", "y".repeat(5000))]).run(bench)?;
+    let line = outcome.console.lines().find(|line| line.contains("cannot run")).unwrap_or_default();
+    let start = line.starts_with("init: cannot run /yyyy");
+    ensure!(start && line.ends_with("yyyy: errno 36"), "a long name is printed as {line:?}");
+    Ok(())
+}
+
+/// The calls of reboot(2): who made it, and the command.
+fn reboots(trace: &str) -> Vec<(i32, String)> {
+    let call = |line: &str| {
+        let pid = line.split_whitespace().next()?.parse().ok()?;
+        let command = line.split_once("LINUX_REBOOT_CMD_")?.1;
+        let end = command.find(|c: char| c != '_' && !c.is_ascii_uppercase())?;
+        Some((pid, command[..end].to_string()))
+    };
+    trace.lines().filter_map(call).collect()
+}
+
+fn requests(bench: &Bench) -> Result<()> {
+    for (signal, command, end) in [
+        ("USR1", "HALT", 2),
+        ("USR2", "POWER_OFF", 2),
+        ("TERM", "RESTART", 1),
+        ("INT", "RESTART", 1),
+    ] {
+        let what = || format!("after SIG{signal}");
+        let script = format!("kill -{signal} 1; exec /guest sleep");
+        let run = shell(&script).strace("reboot").start(bench)?;
+        let pid = run.pid().as_raw();
+        let outcome = run.outcome(super::PATIENCE).with_context(what)?;
+        outcome.expect_end(End::Status(128 + 15)).with_context(what)?;
+        let reboots = reboots(&outcome.trace);
+        ensure!(
+            reboots.first() == Some(&(pid, "CAD_OFF".into())),
+            "Ctrl-Alt-Del is not made a signal: {}",
+            outcome.trace
+        );
+        let last = reboots.last().context("no call")?;
+        ensure!(last.1 == command, "SIG{signal}: reboot(2) is asked for {}", last.1);
+        ensure!(last.0 != pid, "SIG{signal}: reboot(2) is called by PID 1, not by a child");
+        // Where it may.
+        let outcome = shell(&script).may_reboot().run(bench).with_context(what)?;
+        outcome.expect_end(End::Signal(end)).with_context(what)?;
+        ensure!(
+            outcome.console.contains(" killed by signal 15"),
+            "SIG{signal}: no line for the program: {}",
+            outcome.console
+        );
+    }
+    Ok(())
+}
+
+fn passes_on(bench: &Bench) -> Result<()> {
+    // Not those that stop the machine (2, 10, 12, 15), nor those that PID 1
+    // cannot have (9, 19), or does not pass on (17, SIGCHLD), nor what C libraries keep to themselves (32 to 34).
+    let signals = "1 3 4 5 6 7 8 11 13 14 16 18 20 21 22 23 24 25 26 27 28 29 30 31 35 50 64";
+    let words: Vec<&str> =
+        ["/guest", "signal-init"].into_iter().chain(signals.split(' ')).collect();
+    let outcome = Setup::new(&words).run(bench).or_else(|_| {
+        // For one that passes nothing on, the program waits 3 s for each.
+        Setup::new(&words[..4]).run(bench)
+    })?;
+    let sent = outcome.report.iter().filter_map(|line| line.strip_prefix("sent "));
+    let wrong: Vec<&str> = sent
+        .clone()
+        .filter(|line| line.split_once(" got ").is_none_or(|(sent, got)| sent != got))
+        .collect();
+    ensure!(wrong.is_empty(), "sent {}", wrong.join(", sent "));
+    let count = sent.count();
+    ensure!(count == words.len() - 2, "{count} of {} signals came", words.len() - 2);
+    Ok(())
+}
+
+fn patience(bench: &Bench) -> Result<()> {
+    let outcome = Setup::new(&["/guest", "slow"]).run(bench)?;
+    let saved = outcome.report.contains(&"saved".into());
+    ensure!(saved, "a process that needs 300 ms to end after SIGTERM was not let");
+    outcome.expect_announced().context("a slow process")?;
+    let outcome = Setup::new(&["/guest", "stopped"]).run(bench)?;
+    outcome.expect_announced().context("a stopped process")?;
+    outcome.expect_end(End::Status(0))
+}
+
+fn prompt(bench: &Bench) -> Result<()> {
+    // Less than the grace time, more than anything else takes.
+    let limit = Duration::from_secs(3);
+    Setup::new(&["/guest", "exit", "0"]).start(bench)?.outcome(limit)?;
+    Setup::new(&["/guest", "slow"]).start(bench)?.outcome(limit).context("a slow process")?;
+    Ok(())
+}
+
+fn kills(bench: &Bench) -> Result<()> {
+    let outcome = Setup::new(&["/guest", "stubborn"]).run(bench)?;
+    outcome.expect_announced()?;
+    outcome.expect_end(End::Status(0))
+}
+
+fn unmounts(bench: &Bench) -> Result<()> {
+    // A PID 1 that may switch Ctrl-Alt-Del off has the machine to itself.
+    let script =
+        "mkdir -p /mnt/one && mount -t tmpfs tmpfs /mnt/one && mkdir '/mnt/one/two words' &&
+        mount -t tmpfs tmpfs '/mnt/one/two words'; echo mounted $? > /out/report";
+    let run = |is_own: bool| {
+        shell(script)
+            .strace("umount2,mount,sync,reboot")
+            .prepare(move |root| {
+                // Cannot be unmounted: PID 1 itself has a file open there.
+                mount_on(root, "tmpfs", "tmpfs", "busy")?;
+                write(root.join("busy/file"), "", 0o644)?;
+                dup2_stdout(File::open(root.join("busy/file")).context("open a file")?)?;
+                if is_own {
+                    pretend_to_reboot(Some(libc::LINUX_REBOOT_CMD_CAD_OFF))
+                } else {
+                    Ok(())
+                }
+            })
+            .run(bench)
+    };
+    let outcome = run(true)?;
+    outcome.expect("mounted", "0")?;
+    let trace = &outcome.trace;
+    let end = trace.find("LINUX_REBOOT_CMD_POWER_OFF").context("reboot(2) is not called")?;
+    let position = |what: &str, line: &dyn Fn(&str) -> bool| {
+        let found = trace.lines().find(|text| line(text));
+        let found = found.with_context(|| what.to_string())?;
+        let position = found.as_ptr() as usize - trace.as_ptr() as usize;
+        ensure!(position < end, "{what} before reboot(2)");
+        anyhow::Ok(position)
+    };
+    let unmounted = |target: &str| {
+        let start = format!("umount2(\"{target}\"");
+        let line = |line: &str| line.contains(&start) && line.ends_with("= 0");
+        position(&format!("{target} is not unmounted"), &line)
+    };
+    let sync = position("sync(2) is not called", &|line| line.contains(" sync("))?;
+    let (outer, inner) = (unmounted("/mnt/one")?, unmounted("/mnt/one/two words")?);
+    ensure!(sync < inner && inner < outer, "the order is wrong: {trace}");
+    position("what is busy is not made read-only", &|line| {
+        let is_remount = line.contains("MS_RDONLY") && line.contains("MS_REMOUNT");
+        line.contains("\"/busy\", ") && is_remount && line.ends_with("= 0")
+    })?;
+    // To unmount the root is to make it read-only (do_umount in the kernel's fs/namespace.c).
+    position("the root is not made read-only", &|line| {
+        let is_remount = line.contains("MS_RDONLY") && line.contains("MS_REMOUNT");
+        let is_root = line.contains("umount2(\"/\", ") || line.contains("\"/\", ") && is_remount;
+        is_root && line.ends_with("= 0")
+    })?;
+    let outcome = run(false)?;
+    ensure!(!outcome.trace.contains("umount2("), "it unmounts what is a container's");
+    Ok(())
+}
+
+fn power_off(bench: &Bench) -> Result<()> {
+    let outcome = Setup::new(&["/guest", "exit", "3"]).may_reboot().run(bench)?;
+    outcome.expect_end(End::Signal(2))?;
+    let run = Setup::new(&["/guest", "exit", "3"]).strace("reboot").start(bench)?;
+    let pid = run.pid().as_raw();
+    let outcome = run.outcome(super::PATIENCE)?;
+    let reboots = reboots(&outcome.trace);
+    let (caller, command) = reboots.last().context("no call")?;
+    ensure!(command == "POWER_OFF", "reboot(2) is asked for {command}");
+    ensure!(*caller != pid, "reboot(2) is called by PID 1, not by a child");
+    Ok(())
+}
+
+fn survives(bench: &Bench) -> Result<()> {
+    // The machine "was switched off", and is still there: PID 1 waits, and
+    // obeys when it is told once more.
+    let run = Setup::new(&["/guest", "exit", "4"])
+        .strace("reboot")
+        .prepare(|_| pretend_to_reboot(None))
+        .start(bench)?;
+    let asked =
+        |command: &str| reboots(&run.trace()).iter().filter(|(_, asked)| asked == command).count();
+    run.until("it switches the machine off", || asked("POWER_OFF") > 0)?;
+    sleep(Duration::from_millis(500));
+    let before = activity(&run).context("it ended when the machine was not switched off")?;
+    sleep(Duration::from_secs(1));
+    let after = activity(&run).context("it ended when the machine was not switched off")?;
+    ensure!(before == after, "it spins: {} times awake in 1 s", after.0 - before.0);
+    run.signal(Signal::SIGTERM)?;
+    run.until("it restarts the machine when it is told to", || asked("RESTART") > 0)?;
+    ensure!(asked("POWER_OFF") == 1, "it asks to power off {} times", asked("POWER_OFF"));
+    Ok(())
+}
+
+fn status(bench: &Bench) -> Result<()> {
+    for status in [0, 1, 3, 42, 127, 128, 254, 255] {
+        let outcome = Setup::new(&["/guest", "exit", &status.to_string()]).run(bench)?;
+        outcome.expect_end(End::Status(status))?;
+    }
+    for signal in [1, 6, 9, 11, 15, 31, 34, 64] {
+        let outcome = Setup::new(&["/guest", "die", &signal.to_string()]).run(bench)?;
+        outcome.expect_end(End::Status(128 + signal))?;
+    }
+    Ok(())
+}
+
+fn idle(bench: &Bench) -> Result<()> {
+    let run = shell("echo ready > /out/report; exec sleep 1000").start(bench)?;
+    run.until("the program starts", || run.out("report") == "ready\n")?;
+    sleep(Duration::from_secs(1));
+    let gone = "it ended while its program slept";
+    let before = activity(&run).context(gone)?;
+    sleep(Duration::from_secs(3));
+    let after = activity(&run).context(gone)?;
+    ensure!(
+        before == after,
+        "in 3 s, it was {} times awake, for {} ns",
+        after.0 - before.0,
+        after.1 - before.1
+    );
+    Ok(())
+}
+
+/// How often the threads of PID 1 went to sleep, and how many nanoseconds they ran.
+fn activity(run: &crate::bench::jail::Run) -> Option<(u64, u64)> {
+    let mut sum = (0, 0);
+    for thread in fs::read_dir(format!("/proc/{}/task", run.pid())).ok()? {
+        let path = thread.ok()?.path();
+        let status = fs::read_to_string(path.join("status")).ok()?;
+        if status.contains("State:\tZ") {
+            return None;
+        }
+        let number = |line: &str| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok();
+        sum.0 += status.lines().filter_map(number).sum::<u64>();
+        let times = fs::read_to_string(path.join("schedstat")).ok()?;
+        sum.1 += times.split(' ').next()?.parse::<u64>().ok()?;
+    }
+    Some(sum)
+}

@@ -1,0 +1,298 @@
+//! The ladder: from a plain std program to the init as it is shipped, one flag
+//! or one decision a rung, each built and measured.
+
+use crate::bench::machine;
+use crate::bench::report::thousands;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What `ladder` can be told.
+#[derive(Args)]
+pub struct Options {
+    /// The init, as it is shipped
+    #[arg(long)]
+    init: PathBuf,
+    /// The folder of the twins
+    #[arg(long)]
+    twins: PathBuf,
+    /// A folder for what is built
+    #[arg(long)]
+    scratch: PathBuf,
+    /// Where LADDER.md goes
+    #[arg(long)]
+    output: PathBuf,
+}
+
+/// A rung.
+struct Rung {
+    /// The flag, or the decision.
+    what: &'static str,
+    /// What rustc is told in addition, from this rung on.
+    flags: &'static [&'static str],
+    /// What is handed to the linker in addition, from this rung on.
+    link: &'static [&'static str],
+    /// What it does.
+    does: &'static str,
+    /// What one loses by it.
+    costs: &'static str,
+    /// Whether picoinit is built so.
+    in_default: bool,
+}
+
+/// With std: lab/sizes/rust-std/init.rs, linked to the system's C library at first.
+const STD: [Rung; 8] = [
+    Rung {
+        what: "`rustc`, as `cargo build` calls it",
+        flags: &["-Cdebuginfo=2"],
+        link: &[],
+        does: "nothing is left out",
+        costs: "",
+        in_default: false,
+    },
+    Rung {
+        what: "`opt-level = 3`, no debug information, as `cargo build --release` does it",
+        flags: &["-Cdebuginfo=0", "-Copt-level=3", "-Cstrip=debuginfo"],
+        link: &[],
+        does: "optimises for speed; the debug information of std goes, too",
+        costs: "a debugger sees no lines any more",
+        in_default: false,
+    },
+    Rung {
+        what: "`strip = true`",
+        flags: &["-Cstrip=symbols"],
+        link: &[],
+        does: "leaves the names of functions out",
+        costs: "a debugger sees no names: picoinit has a profile of its own for that",
+        in_default: true,
+    },
+    Rung {
+        what: "`opt-level = \"z\"`",
+        flags: &["-Copt-level=z"],
+        link: &[],
+        does: "optimises for size",
+        costs: "speed, where there are loops to unroll",
+        in_default: true,
+    },
+    Rung {
+        what: "`codegen-units = 1`",
+        flags: &["-Ccodegen-units=1"],
+        link: &[],
+        does: "optimises the crate as a whole",
+        costs: "time to compile",
+        in_default: true,
+    },
+    Rung {
+        what: "`lto = true`",
+        flags: &["-Clto=fat"],
+        link: &[],
+        does: "optimises over all crates, and drops what nobody calls",
+        costs: "time to compile",
+        in_default: true,
+    },
+    Rung {
+        what: "`panic = \"abort\"`",
+        flags: &["-Cpanic=abort"],
+        link: &[],
+        does: "does not unwind the stack after a panic",
+        costs: "nobody can catch a panic",
+        in_default: true,
+    },
+    Rung {
+        what: "`-Ctarget-feature=+crt-static`",
+        flags: &["-Ctarget-feature=+crt-static"],
+        link: &[],
+        does: "brings the C library along: a step up, but an initramfs has none",
+        costs: "",
+        in_default: false,
+    },
+];
+
+/// Without std: lab/sizes/rust-raw/init.rs, whose system calls are its own.
+const RAW: [Rung; 9] = [
+    Rung {
+        what: "`#![no_std]`, `#![no_main]`, system calls of its own",
+        flags: &[
+            "-Copt-level=z",
+            "-Clto=fat",
+            "-Ccodegen-units=1",
+            "-Cpanic=abort",
+            "-Cstrip=symbols",
+        ],
+        link: &["-nostartfiles", "-nostdlib", "-static-pie"],
+        does: "no C library, no start code, no allocator, no formatting",
+        costs: "all that std offers; each system call is `unsafe`",
+        in_default: true,
+    },
+    Rung {
+        what: "`-Crelocation-model=static`, `-no-pie`",
+        flags: &["-Crelocation-model=static"],
+        link: &["-static", "-no-pie"],
+        does: "loaded where it was linked: no addresses to correct, no dynamic section",
+        costs: "its addresses are the same each time",
+        in_default: true,
+    },
+    Rung {
+        what: "`-Cforce-unwind-tables=no`",
+        flags: &["-Cforce-unwind-tables=no"],
+        link: &[],
+        does: "no tables of how to unwind the stack",
+        costs: "no backtraces, which nobody could print here. In picoinit, the linker script drops them",
+        in_default: true,
+    },
+    Rung {
+        what: "`--build-id=none`",
+        flags: &[],
+        link: &["-Wl,--build-id=none"],
+        does: "no note with a checksum of the file",
+        costs: "nobody can match it with its debug information",
+        in_default: true,
+    },
+    Rung {
+        what: "`--no-rosegment`",
+        flags: &[],
+        link: &["-Wl,--no-rosegment"],
+        does: "one segment for code and constants, not one each",
+        costs: "constants are executable",
+        in_default: true,
+    },
+    Rung {
+        what: "`-Cjump-tables=no`",
+        flags: &["-Cjump-tables=no"],
+        link: &[],
+        does: "a `match` becomes compares, not a table of addresses",
+        costs: "speed, in a `match` with many arms",
+        in_default: true,
+    },
+    Rung {
+        what: "`-O2` to the linker",
+        flags: &[],
+        link: &["-Wl,-O2"],
+        does: "strings that end alike are stored once",
+        costs: "",
+        in_default: true,
+    },
+    Rung {
+        what: "`-z nosectionheader`",
+        flags: &[],
+        link: &["-Wl,-z,nosectionheader"],
+        does: "no section table, which the kernel never reads",
+        costs: "objdump and gdb see no sections",
+        in_default: true,
+    },
+    Rung {
+        what: "a linker script of its own",
+        flags: &[],
+        link: &["-Wl,--oformat=binary", "-Wl,--defsym=elf_machine=62", "-Wl,-T,{root}/src/link.ld"],
+        does: "the ELF header and one program header are written by hand; there is nothing else but code and constants",
+        costs: "40 lines more to read",
+        in_default: true,
+    },
+];
+
+/// Builds all rungs, and writes down what came out.
+pub fn run(options: &Options) -> Result<()> {
+    let mut rows = Vec::new();
+    let mut linker = None;
+    let twins = options.twins.canonicalize();
+    let twins = twins.with_context(|| options.twins.display().to_string())?;
+    let root = twins.ancestors().nth(2).context("the twins are not in lab/sizes")?;
+    for (folder, rungs) in [("rust-std", &STD[..]), ("rust-raw", &RAW)] {
+        let source = twins.join(folder).join("init.rs");
+        for number in 1..=rungs.len() {
+            eprintln!("ladder: {folder}: {}", rungs[number - 1].what);
+            let program = build(&source, &rungs[..number], root, &options.scratch)?;
+            rows.push((&rungs[number - 1], program.len() as u64));
+            linker = linker.or_else(|| linker_of(&program));
+        }
+    }
+    let shipped =
+        fs::metadata(&options.init).with_context(|| options.init.display().to_string())?;
+    let rustc = machine::output("rustc", &["--version"])?;
+    let linker = linker.unwrap_or("a linker that does not say what it is".into());
+    let text = report(&rows, shipped.len(), &rustc, &linker);
+    fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
+    let path = options.output.join("LADDER.md");
+    fs::write(&path, &text).with_context(|| path.display().to_string())?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Builds a program with the flags of these rungs.
+fn build(source: &Path, rungs: &[Rung], root: &Path, scratch: &Path) -> Result<Vec<u8>> {
+    fs::create_dir_all(scratch).with_context(|| scratch.display().to_string())?;
+    let program = scratch.join("rung");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "--crate-name", "init", "-o"]).arg(&program).arg(source);
+    for rung in rungs {
+        rustc.args(rung.flags);
+        for argument in rung.link {
+            let argument = argument.replace("{root}", &root.display().to_string());
+            rustc.arg(format!("-Clink-arg={argument}"));
+        }
+    }
+    let output = rustc.stdin(Stdio::null()).output().context("run rustc")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = rungs.last().map_or("", |rung| rung.what);
+    ensure!(output.status.success(), "{last}: rustc failed: {said}");
+    fs::read(&program).context("the program")
+}
+
+/// The linker, which leaves its name in a program; not all do.
+fn linker_of(program: &[u8]) -> Option<String> {
+    let key = b"Linker: ";
+    let start = program.windows(key.len()).position(|bytes| bytes == key)? + key.len();
+    let name = program[start..].split(|byte| *byte == 0).next()?;
+    // Some add where they were built.
+    let name = String::from_utf8_lossy(name);
+    Some(name.split(" (").next()?.to_string())
+}
+
+fn report(rows: &[(&Rung, u64)], shipped: u64, rustc: &str, linker: &str) -> String {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.set_header(["rung", "bytes", "change", "what it does", "what it costs", "in picoinit"]);
+    let mut before: Option<u64> = None;
+    let count = |bytes: u64| thousands(bytes as f64);
+    let change = |before: Option<u64>, bytes: u64| match before {
+        None => String::new(),
+        Some(before) if bytes > before => format!("+{}", count(bytes - before)),
+        Some(before) if bytes < before => format!("-{}", count(before - bytes)),
+        Some(_) => "0".into(),
+    };
+    for (rung, bytes) in rows {
+        table.add_row([
+            rung.what.to_string(),
+            count(*bytes),
+            change(before, *bytes),
+            rung.does.into(),
+            rung.costs.into(),
+            if rung.in_default { "yes" } else { "no" }.into(),
+        ]);
+        before = Some(*bytes);
+    }
+    table.add_row([
+        "**picoinit**, as it is shipped".to_string(),
+        count(shipped),
+        change(before, shipped),
+        "signals have handlers, and most system calls are rustix's, which are safe to call".into(),
+        String::new(),
+        "yes".into(),
+    ]);
+    format!(
+        "# The ladder
+
+Written by `make ladder`; not edited. From a plain program with std to the init as it is shipped: the same job on each rung, with one flag or one decision more than on the rung before.
+
+{table}
+
+The rungs before `#![no_std]` are [rust-std/init.rs](rust-std/init.rs), and the rungs after it are [rust-raw/init.rs](rust-raw/init.rs); both keep the whole contract. A flag gives what it gives here, in this order; in another order it may give something else.
+
+- {rustc}
+- {linker}
+"
+    )
+}

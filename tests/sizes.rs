@@ -1,0 +1,308 @@
+//! The conformance test of the lab, and the twins of lab/sizes: each passes all
+//! rows; and for each row, a twin that was broken in one place fails it.
+
+mod common;
+
+use common::{ROOT, TempDir};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+
+/// The twins that can be built wherever picoinit can; by folder.
+const TWINS: [&str; 5] = ["assembly", "c-freestanding", "c-glibc", "rust-raw", "rust-std"];
+
+/// The lab's tool, built now if need be.
+fn lab(arguments: &[&str]) -> Output {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--release", "--package", "picoinit-lab"]);
+        let status = cargo.current_dir(ROOT).status().expect("run cargo");
+        assert!(status.success(), "cargo build failed");
+    });
+    let path = "target/x86_64-unknown-linux-gnu/release/picoinit-lab";
+    let mut command = Command::new(Path::new(ROOT).join(path));
+    command.args(arguments).current_dir(ROOT).output().expect("run the lab's tool")
+}
+
+/// What came of checking an init.
+struct Checked {
+    is_right: bool,
+    /// Whether a row was kept; by name.
+    rows: BTreeMap<String, bool>,
+    said: String,
+}
+
+impl Checked {
+    fn failed(&self) -> Vec<&str> {
+        self.rows.iter().filter(|(_, kept)| !**kept).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+fn conform(init: &Path, more: &[&str]) -> Checked {
+    let scratch = TempDir::new();
+    let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_string();
+    let (init, scratch) = (path(init), path(scratch.path()));
+    let output = lab(&[&["conform", &init, "--scratch", &scratch], more].concat());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    let row = |line: &str| {
+        let mut words = line.split_whitespace();
+        let kept = match words.next()? {
+            "pass" => true,
+            "FAIL" => false,
+            _ => return None,
+        };
+        Some((words.next()?.to_string(), kept))
+    };
+    let rows = stdout.lines().filter_map(row).collect();
+    Checked { is_right: output.status.success(), rows, said: stdout + &stderr }
+}
+
+/// Builds a twin as its own script does it; `source` is what to take it from.
+fn build(source: &Path, twin: &str, into: &Path) -> PathBuf {
+    let program = into.join(twin);
+    let mut script = Command::new("sh");
+    script.arg("build.sh").arg(&program).current_dir(source.join("lab/sizes").join(twin));
+    let output = script.env_remove("RUSTFLAGS").output().expect("run build.sh");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("warning"), "{twin}: {said}");
+    program
+}
+
+/// Does something for each of these, some at a time: most of it is waiting.
+fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
+    let items = Mutex::new(items);
+    let next = || items.lock().expect("nobody panicked").pop();
+    thread::scope(|scope| {
+        let worker = || {
+            while let Some(item) = next() {
+                work(item)
+            }
+        };
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
+    });
+}
+
+#[test]
+fn all_keep_the_contract() {
+    let folder = TempDir::new();
+    let twins = TWINS.iter().map(|twin| build(Path::new(ROOT), twin, folder.path()));
+    for_each(twins.chain([common::init()]).collect(), |init| {
+        let checked = conform(&init, &[]);
+        assert!(checked.is_right, "{}:\n{}", init.display(), checked.said);
+        assert_eq!(checked.failed(), [""; 0]);
+        assert_eq!(checked.rows.len(), FAULTS.len(), "rows: {}", checked.said);
+    });
+}
+
+/// A row; and what to replace by what in the twin in C, so that it fails this row.
+type Fault = (&'static str, &'static [(&'static str, &'static str)]);
+
+const FAULTS: [Fault; 25] = [
+    ("pid", &[("sys0(__NR_getpid) != 1", "sys0(__NR_getpid) == 0")]),
+    ("mounts", &[("flags | MS_NOSUID | MS_NOEXEC", "flags | MS_NOEXEC")]),
+    ("mounted", &[("& STATX_ATTR_MOUNT_ROOT", "& 0")]),
+    ("no-mount", &[("cannot(\"init: cannot mount \", target, returned);", "return;")]),
+    ("descriptors", &[("    open_console();\n", "    if (argv == envp) open_console();\n")]),
+    ("terminal", &[("sys3(__NR_ioctl, 0, TIOCSCTTY, 0);", "")]),
+    ("program", &[("while (**argv != '/');", "while (0);")]),
+    ("inheritance", &[("    block_signals(0);\n", "")]),
+    ("cannot-run", &[("error == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE", "NOT_FOUND")]),
+    ("no-process", &[("        cannot(\"init: cannot run \", *argv, state.program);\n", "")]),
+    ("reports", &[("status >> 8 & 0xff", "status >> 8 & 0x7f")]),
+    (
+        "orphans",
+        &[(
+            "        if (signal)\n",
+            "        if (pid % 100 == 0)\n            ;\n        else if (signal)\n",
+        )],
+    ),
+    (
+        "storm",
+        &[(
+            "while ((pid = wait(&status, WNOHANG)) > 0) {",
+            "if ((pid = wait(&status, WNOHANG)) > 0) {",
+        )],
+    ),
+    ("full-pipe", &[("if (sys3(__NR_poll, (long)&wanted, 1, 0) > 0)", "if (wanted.fd)")]),
+    ("names", &[("*text >= ' ' && *text <= '~' ? *text : '?'", "*text")]),
+    ("requests", &[("LINUX_REBOOT_CMD_HALT", "LINUX_REBOOT_CMD_POWER_OFF")]),
+    (
+        "passes-on",
+        &[("if (state->program > 0)\n", "if (state->program > 0 && signal != SIGHUP)\n")],
+    ),
+    ("patience", &[("kill(EVERYONE, SIGTERM);", "kill(EVERYONE, SIGKILL);")]),
+    ("prompt", &[("if (pid == -ECHILD && state->stopping)", "if (pid == 0 && state->killed)")]),
+    ("kill", &[("return press(SIGKILL);", "return press(SIGTERM);")]),
+    ("unmounts", &[("DEPTH = 16,", "DEPTH = 1, ")]),
+    ("power-off", &[("pid, child = fork();", "pid, child = -1;")]),
+    ("survives", &[("    state->stopping = 0;\n", "    exit(0);\n")]),
+    ("status", &[("signal ? 128 + signal : code", "signal ? signal : code")]),
+    (
+        "idle",
+        &[
+            ("(long)&info, 0, sizeof all", "(long)&info, (long)(long[]){ 1, 0 }, sizeof all"),
+            ("if (signal != -EINTR)", "if (signal != -EINTR && signal != -EAGAIN)"),
+        ],
+    ),
+];
+
+#[test]
+fn each_row_can_fail() {
+    let source = Path::new(ROOT);
+    let init = source.join("lab/sizes/c-freestanding/init.c");
+    let init = fs::read_to_string(init).expect("read init.c");
+    for_each(FAULTS.into(), |(row, changes)| {
+        let folder = TempDir::new();
+        let mut broken = init.clone();
+        for (old, new) in changes {
+            assert_eq!(broken.matches(old).count(), 1, "{row}: {old:?} is there once");
+            broken = broken.replace(old, new);
+        }
+        let twin = folder.path().join("lab/sizes/c-freestanding");
+        fs::create_dir_all(&twin).expect("make a folder");
+        fs::create_dir(folder.path().join("src")).expect("make a folder");
+        let copy = |name: &str| {
+            fs::copy(source.join(name), folder.path().join(name)).expect("copy");
+        };
+        copy("src/link.ld");
+        copy("lab/sizes/c-freestanding/build.sh");
+        fs::write(twin.join("init.c"), broken).expect("write init.c");
+        let program = build(folder.path(), "c-freestanding", folder.path());
+        let checked = conform(&program, &["--only", row]);
+        assert!(!checked.is_right, "{row} cannot fail: {}", checked.said);
+        assert_eq!(checked.failed(), [row], "{}", checked.said);
+        // It may fail if the user says so.
+        if row == "names" {
+            let checked =
+                conform(&program, &["--only", "names", "pid", "--allow-missing", "names"]);
+            assert!(checked.is_right, "{}", checked.said);
+            assert_eq!(checked.failed(), ["names"]);
+        }
+    });
+}
+
+#[test]
+fn an_init_without_a_duty_fails_the_rows_of_that_duty() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--release", "--target-dir", "target/duties-test"]);
+    cargo.args(["--no-default-features", "--features", "console,mounts,reap,spawn,teardown"]);
+    assert!(cargo.current_dir(ROOT).status().expect("run cargo").success(), "cargo build failed");
+    let init = Path::new(ROOT).join("target/duties-test/x86_64-unknown-linux-gnu/release/init");
+    let rows = ["--only", "pid", "mounts", "program", "names", "passes-on", "requests"];
+    let checked = conform(&init, &rows);
+    assert!(!checked.is_right);
+    assert_eq!(checked.failed(), ["passes-on", "requests"], "{}", checked.said);
+}
+
+#[test]
+fn bad_input_is_named() {
+    let folder = TempDir::new();
+    let text = folder.path().join("text");
+    fs::write(&text, "text").expect("write");
+    let data = folder.path().join("data");
+    fs::write(&data, "text").expect("write");
+    fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    let cases = [
+        (folder.path().join("missing"), "No such file"),
+        (folder.path().to_path_buf(), "not a file"),
+        (text, "not executable; try: chmod 755"),
+        (data, "not a program"),
+    ];
+    let init = common::init();
+    for (path, complaint) in cases {
+        let path = path.to_str().expect("a path in UTF-8");
+        let out = folder.path().join("out");
+        let out = out.to_str().expect("a path in UTF-8");
+        let init = init.to_str().expect("a path in UTF-8");
+        let sizes = [
+            ["sizes", "--init", init, "--twins", "lab/sizes", "--packages", out],
+            ["--program", init, "--scratch", out, "--output", out, "--compare"],
+        ];
+        for arguments in
+            [&["conform", path][..], &[&sizes.concat()[..], &[path, "--", "true"]].concat()]
+        {
+            let output = lab(arguments);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success());
+            assert!(said.contains(path) && said.contains(complaint), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+        assert!(!Path::new(out).exists(), "nothing is half done");
+    }
+}
+
+/// The rungs of a ladder: by name, the bytes.
+fn rungs(text: &str) -> BTreeMap<String, u64> {
+    let rung = |line: &str| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ").map(str::trim);
+        Some((cells.next()?.to_string(), cells.next()?.replace(',', "").parse().ok()?))
+    };
+    text.lines().filter_map(rung).collect()
+}
+
+#[test]
+fn the_ladder_is_true() {
+    let folder = TempDir::new();
+    let path = folder.path().to_str().expect("a path in UTF-8");
+    let init = common::init();
+    let init = init.to_str().expect("a path in UTF-8");
+    let to = ["--scratch", path, "--output", path];
+    let output = lab(&[&["ladder", "--init", init, "--twins", "lab/sizes"][..], &to].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let now = rungs(&String::from_utf8_lossy(&output.stdout));
+    let committed = Path::new(ROOT).join("lab/sizes/LADDER.md");
+    let committed = rungs(&fs::read_to_string(committed).expect("read LADDER.md"));
+    assert!(now.len() > 10 && now.keys().eq(committed.keys()), "{:?}", committed.keys());
+    for (rung, bytes) in committed {
+        // Another linker or C library makes a little difference; none to picoinit.
+        let tolerance = if rung.contains("picoinit") { 0 } else { bytes / 20 };
+        let now = now[&rung];
+        assert!(
+            now.abs_diff(bytes) <= tolerance,
+            "{rung}: {now} bytes, not {bytes}: `make ladder`"
+        );
+    }
+}
+
+/// The rows of the committed table: by name, the file's bytes and the last column.
+fn results() -> BTreeMap<String, (u64, String)> {
+    let path = Path::new(ROOT).join("lab/sizes/RESULTS.md");
+    let text = fs::read_to_string(path).expect("read RESULTS.md");
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
+        let bytes = cells.get(1)?.replace(',', "").parse().ok()?;
+        Some((cells[0].trim_matches('*').to_string(), (bytes, cells.get(9)?.to_string())))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+#[test]
+fn the_table_is_true() {
+    let results = results();
+    let size = |path: &Path| fs::metadata(path).expect("a program").len();
+    let (bytes, contract) = &results["picoinit"];
+    assert_eq!(
+        *bytes,
+        size(&common::init()),
+        "picoinit in RESULTS.md: `make sizes` writes it anew"
+    );
+    assert_eq!(*contract, format!("all {}", FAULTS.len()));
+    let folder = TempDir::new();
+    for twin in TWINS {
+        let script = Path::new(ROOT).join("lab/sizes").join(twin).join("build.sh");
+        let script = fs::read_to_string(script).expect("read build.sh");
+        let title =
+            script.lines().find_map(|line| line.strip_prefix("# title: ")).expect("a title");
+        let (bytes, contract) = &results[title];
+        // Another version of a compiler or of a C library makes a little difference.
+        let now = size(&build(Path::new(ROOT), twin, folder.path()));
+        assert!(now.abs_diff(*bytes) * 20 <= *bytes, "{title}: {now} bytes, not {bytes}");
+        assert_eq!(*contract, format!("all {}", FAULTS.len()), "{title}");
+    }
+}
