@@ -13,6 +13,8 @@ QEMU_EXTRA ?=
 TIMEOUT   ?= 120
 WITHOUT   ?=
 ONLY      ?=
+DISK      ?=
+PRESS     ?=
 V         ?=
 NO_INSTALL ?=
 export NO_INSTALL
@@ -92,24 +94,53 @@ panic: check tools
 	echo "picoinit: that is what a kernel does that finds no file system with a program to run as PID 1:"; \
 	echo "picoinit: it has nothing left to do, and gives up. Now give it one: make run"
 
+## try       boot anything, and only look: few lines of the kernel, no verdict asked for
+# quiet: only the kernel's errors. printk.time=0: and without the time before each.
+try: archive
+	$(find-kernel); $(find-accel); \
+	PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(LOG) $(VERDICT) \
+	$(MACHINE) -initrd $(ARCHIVE) -append $(call quote,quiet printk.time=0 $(call CMDLINE,-1)) \
+	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(if $(DISK),$(DRIVE)) $(KEYS) $(QEMU_EXTRA)
+
+DRIVE = -drive file=$(call quote,$(DISK)),format=raw,if=virtio
+# The keyboard is reached through QEMU's monitor, on a pipe that lab/boot.sh makes.
+KEYS = $(if $(filter ctrl-alt-delete,$(PRESS)),-chardev pipe$(comma)id=keys$(comma)path=$(LOG).keys -mon chardev=keys)
+comma := ,
+
+## experiments the questions of lab/experiments, one a line
+experiments: lab-tool
+	$(TARGET)/picoinit-lab experiments
+
+## experiment go through one of them: make experiment N=01
+experiment: tools lab-tool
+	lab/tools.sh mke2fs debugfs readelf
+	$(TARGET)/picoinit-lab experiment $(call quote,$(N))
+
+lab-tool:
+	cargo build --release --package picoinit-lab $(QUIET)
+
 ## build     only build /init
 build: check-duties
 	cargo build --release $(FEATURES) $(QUIET)
 
 ## archive   only pack the initramfs: /init, and the files of ROOTFS
 archive: check tools build
-	test "$(notdir $(ROOTFS))" != shell || test -e $(BUILD)/busybox/bin/busybox || $(MAKE) $(BUILD)/busybox/bin/busybox
+	$(has-shell) || test -e $(BUILD)/busybox/bin/busybox || $(MAKE) $(BUILD)/busybox/bin/busybox
+	test -z $(call quote,$(INIT)) || test -f $(call quote,$(INIT)) || { echo "picoinit: INIT="$(call quote,$(INIT))": there is no such file" >&2; exit 1; }
 	rm -rf $(STAGE) && mkdir -p $(STAGE)/bin && cp -a $(TREE) $(STAGE)
-	cp $(INIT) $(STAGE)/init
-	case "$(ROOTFS)" in \
-	demo) cp $(TARGET)/demo $(STAGE)/bin/ ;; \
-	shell) cp $(BUILD)/busybox/bin/busybox $(STAGE)/bin/ ;; \
-	esac
+	# Copied over a file of the tree, it would get that file's mode.
+	test -z $(call quote,$(INIT)) || { rm -f $(STAGE)/init && cp $(call quote,$(INIT)) $(STAGE)/init; }
+	test "$(ROOTFS)" != demo || cp $(TARGET)/demo $(STAGE)/bin/
+	$(has-shell) || cp $(BUILD)/busybox/bin/busybox $(STAGE)/bin/
+	test ! $(call quote,$(DISK)) || { $(find-kernel); lab/modules.sh "$$kernel" $(STAGE); }
 	# The same bytes whoever packs it, where and when: names in order, one owner, one time.
 	chmod -R u=rwX,go=rX $(STAGE) && find $(STAGE) -exec touch -hd @0 {} +
 	cd $(STAGE) && find . -mindepth 1 -print0 | LC_ALL=C sort -z | \
 	cpio --null --create --format=newc --owner=0:0 --reproducible --quiet > ../../$(ARCHIVE).part
 	mv $(ARCHIVE).part $(ARCHIVE)
+
+# A tree whose /bin/sh is a link to a BusyBox that it does not have gets it.
+has-shell = test ! -L $(TREE)/bin/sh -o -e $(TREE)/bin/sh
 
 ## test      everything that is tested: functions, PID 1 of a namespace, boots
 test: test-tools build $(BUILD)/busybox/bin/busybox
@@ -198,11 +229,11 @@ clean:
 help:
 	echo "picoinit: the smallest complete PID 1 that a person can read in one sitting."
 	echo; echo "Targets:"
-	sed -n 's/^## /  make /p' Makefile
+	sed -n 's/^## //p' Makefile | while read -r target about; do printf '  make %-11s  %s\n' "$$target" "$$about"; done
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT COMPARE NO_INSTALL V
+VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT COMPARE DISK PRESS NO_INSTALL V
 about-VM         := qemu, or uml: User-mode Linux, a kernel that is an ordinary program
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
@@ -216,6 +247,8 @@ about-APPEND     := words to add to the kernel's command line
 about-QEMU_EXTRA := arguments to add to QEMU's
 about-TIMEOUT    := seconds after which a boot counts as hung
 about-COMPARE    := an init of yours, for sizes to put beside the others
+about-DISK       := for make try: a file that is the machine's disk, /dev/vda
+about-PRESS      := for make try: ctrl-c or ctrl-alt-delete, pressed when a program says "press now"
 about-NO_INSTALL := 1: never install a package, only say which is missing
 about-V          := 1: show every command
 
@@ -248,6 +281,8 @@ check: check-duties
 	test "$(VM)" != uml || test "$(CPUS)" = 1 || { echo "picoinit: CPUS=$(CPUS): with VM=uml, there is one processor" >&2; exit 1; }
 	test ! $(call quote,$(KERNEL)) || $(kernel-$(VM)) >/dev/null
 	test "$(filter auto tcg,$(ACCEL))" || lab/accel.sh "$(ACCEL)" - - - >/dev/null
+	test ! $(call quote,$(DISK)) || test -f $(call quote,$(DISK)) || { echo "picoinit: DISK="$(call quote,$(DISK))": there is no such file" >&2; exit 1; }
+	test "$(if $(PRESS),$(filter ctrl-c ctrl-alt-delete,$(PRESS)),none)" || { echo "picoinit: PRESS=$(PRESS): it is ctrl-c or ctrl-alt-delete" >&2; exit 1; }
 	mkdir -p $(BUILD)
 
 tools: check
@@ -278,5 +313,5 @@ $(BUILD)/busybox/bin/busybox:
 	lab/package.sh $(BUILD)/busybox busybox-static
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
-.PHONY: run shell panic build archive test bench kernels torture trace disasm readme symbols lint clean help check check-duties tools \
-	test-tools bench-tools
+.PHONY: run shell panic try experiments experiment lab-tool build archive test bench kernels torture trace disasm readme \
+	symbols lint clean help check check-duties tools test-tools bench-tools

@@ -6,7 +6,11 @@
 #   verdict  the program says `status 0` into the file VERDICT, and the machine ends
 #   panic    the kernel panics
 #   end      the machine ends, or is ended by the person before it
+#   any      whatever happens, the last line says what
 # TIMEOUT is in seconds; 0 is none. LOG is where it leaves what the console said.
+# PRESS, in the environment, is keys to press once a program says "press now" on the
+# console: ctrl-c, typed on the console; or, on the keyboard, ctrl-alt-delete, for
+# which QEMU's monitor has to listen on the pipe LOG.keys.
 set -u
 
 expect=$1 timeout=$2 log=$3 verdict=$4
@@ -23,6 +27,18 @@ not_one_line() {
     fail "lost: the program's verdict is not one line 'status N': $(printf '%s' "$said" | tr '\n' '|')"
 }
 
+press_keys() {
+    until grep -aq 'press now' "$log" 2>/dev/null; do
+        kill -0 "$machine" 2>/dev/null || return
+        sleep 0.1
+    done
+    # Open for reading, too, so that it cannot wait for a reader.
+    case $PRESS in
+    ctrl-c) printf '\003' ;;
+    *) echo "sendkey $PRESS" ;;
+    esac 1<>"$keys.in"
+}
+
 terminal=
 [ -t 0 ] && terminal=$(stty -g)
 # In the background, because a shell that waits for a program in the foreground
@@ -33,16 +49,24 @@ trap 'ended_by=INT; end' INT
 trap 'ended_by=TERM; end' TERM HUP
 end() { [ ! "$machine" ] || kill "$machine" 2>/dev/null; }
 exec 3<&0
+if [ "${PRESS:-}" ]; then
+    keys=$log.keys
+    rm -f "$keys.in" "$keys.out"
+    mkfifo "$keys.in" "$keys.out"
+    [ "$PRESS" != ctrl-c ] || exec 3<>"$keys.in"
+fi
 timeout --foreground --kill-after=5 "$timeout" "$@" <&3 3<&- &
 machine=$!
 # Whoever ends this script may do so before it knows what it started.
 [ ! "$ended_by" ] || end
+[ ! "${PRESS:-}" ] || press_keys &
 while
     wait "$machine"
     status=$?
     kill -0 "$machine" 2>/dev/null # a signal may have ended the wait
 do :; done
 trap - INT TERM HUP
+[ ! "${PRESS:-}" ] || rm -f "$keys.in" "$keys.out"
 [ "$terminal" ] && stty "$terminal"
 # The firmware switches the terminal's line wrap off.
 [ -t 1 ] && printf '\033[?7h'
@@ -52,6 +76,12 @@ trap - INT TERM HUP
 panicked=
 grep -aq 'Kernel panic - not syncing' "$log" 2>/dev/null && panicked=1
 
+case $expect:$status in
+any:124 | any:137)
+    echo "picoinit: the machine was still running after $timeout seconds, and was switched off"
+    exit 0
+    ;;
+esac
 case $status in
 124 | 137) fail "hung: the machine was still running after $timeout seconds (TIMEOUT=$timeout)" ;;
 0) ;;
@@ -70,6 +100,13 @@ verdict)
     'status '*) fail "the program ended with $said" ;;
     *) not_one_line ;;
     esac ;;
+any)
+    if [ "$panicked" ]; then
+        echo 'picoinit: the kernel panicked'
+    else
+        echo 'picoinit: the machine ended by itself'
+    fi
+    ;;
 end)
     [ "$panicked" ] && fail "panicked: the kernel gave up; the reason stands after 'Kernel panic - not syncing'" ;;
 esac

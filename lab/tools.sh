@@ -15,10 +15,10 @@ package() { # MANAGER COMMAND
     dnf:qemu-system-x86_64) echo qemu-system-x86-core ;;
     pacman:qemu-system-x86_64) echo qemu-system-x86 ;;
     zypper:qemu-system-x86_64) echo qemu-x86 ;;
-    *:mke2fs | *:e2fsck) echo e2fsprogs ;;
+    *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
     *:unshare | *:setpriv) echo util-linux ;;
     *:cc) echo gcc ;;
-    *:objdump) echo binutils ;;
+    *:objdump | *:readelf) echo binutils ;;
     *:bwrap) echo bubblewrap ;;
     *:musl-gcc) echo musl-tools ;;
     apt-get:go) echo golang-go ;;

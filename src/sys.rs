@@ -53,6 +53,7 @@ pub const ANYONE: i32 = -1;
 
 /// wait4(2) for a child, until there is one to reap.
 /// Returns its PID, or -ECHILD if there is no such child at all; and its status word.
+#[inline(never)]
 pub fn wait(pid: i32) -> (i32, i32) {
     let mut status = 0i32;
     // SAFETY: `status` is an int to write to; no resource usage is asked for.
@@ -164,6 +165,7 @@ pub fn mount(kind: Word, target: Word, flags: u32, data: Word) -> i32 {
 }
 
 /// umount2(2). Returns 0, or -EBUSY if it is in use.
+#[inline(never)]
 pub fn unmount(path: Word) -> i32 {
     // SAFETY: a Word is a C string.
     unsafe { syscall!(__NR_umount2, path.0, UMOUNT_NOFOLLOW) }

@@ -100,12 +100,9 @@ fn clean_up() {
 fn reboot_is_refused(command: u32) -> bool {
     let child = sys::fork();
     if child > 0 {
-        let mut ended = sys::wait(sys::ANYONE);
-        while ended.0 > 0 && ended.0 != child {
-            ended = sys::wait(sys::ANYONE);
-        }
-        if ended.0 == child {
-            return ended.1 != 0;
+        let (ended, status) = sys::wait(child);
+        if ended == child {
+            return status != 0;
         }
     }
     let is_refused = sys::reboot(command) < 0;

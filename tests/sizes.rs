@@ -125,8 +125,8 @@ const FAULTS: [Fault; 25] = [
     (
         "storm",
         &[(
-            "while ((pid = wait(&status, WNOHANG)) > 0) {",
-            "if ((pid = wait(&status, WNOHANG)) > 0) {",
+            "while ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {",
+            "if ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {",
         )],
     ),
     ("full-pipe", &[("if (sys3(__NR_poll, (long)&wanted, 1, 0) > 0)", "if (wanted.fd)")]),
@@ -140,7 +140,7 @@ const FAULTS: [Fault; 25] = [
     ("prompt", &[("if (pid == -ECHILD && state->stopping)", "if (pid == 0 && state->killed)")]),
     ("kill", &[("return press(SIGKILL);", "return press(SIGTERM);")]),
     ("unmounts", &[("DEPTH = 16,", "DEPTH = 1, ")]),
-    ("power-off", &[("pid, child = fork();", "pid, child = -1;")]),
+    ("power-off", &[("status, child = fork();", "status, child = -1;")]),
     ("survives", &[("    state->stopping = 0;\n", "    exit(0);\n")]),
     ("status", &[("signal ? 128 + signal : code", "signal ? signal : code")]),
     (

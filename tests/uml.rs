@@ -3,6 +3,7 @@
 
 #[path = "common/boot.rs"]
 mod boot;
+mod common;
 
 use boot::{
     Boot, LIMIT, Session, TempDir, Tree, alone, make, missing_in_order, run, skip,

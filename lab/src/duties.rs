@@ -136,7 +136,10 @@ fn with_costs(text: &str, costs: &BTreeMap<String, Cost>, total: usize) -> Resul
         sum += cost.bytes;
         cells[bytes] = cost.bytes.to_string();
         cells[calls] = cost.names.join(", ");
-        *line = format!("| {} |", cells.join(" | ")).replace("|  |", "| |");
+        let written = cells
+            .iter()
+            .map(|cell| if cell.is_empty() { " |".into() } else { format!(" {cell} |") });
+        *line = format!("|{}", written.collect::<String>());
     }
     ensure!(
         sum == total,

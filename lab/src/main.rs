@@ -1,5 +1,6 @@
-//! Measures picoinit and its peers, and takes it apart. `make bench`, `make
-//! trace`, `make disasm` and `make readme` run it.
+//! The lab: measures picoinit and its peers, takes it apart, and runs the
+//! experiments. `make bench`, `make trace`, `make disasm`, `make readme`, `make
+//! experiments` and `make experiment` call it.
 
 #![deny(missing_docs)]
 
@@ -8,6 +9,7 @@ mod binary;
 mod conform;
 mod disasm;
 mod duties;
+mod experiment;
 #[path = "../../tests/common/guest.rs"]
 mod guest;
 mod sizes;
@@ -16,7 +18,7 @@ mod trace;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Measures picoinit and its peers, and takes it apart.
+/// Measures picoinit and its peers, takes it apart, and runs the experiments.
 #[derive(Parser)]
 #[command(name = "picoinit-lab")]
 struct Arguments {
@@ -40,6 +42,10 @@ enum Command {
     Trace(trace::Options),
     /// Print what each file of the init costs in bytes and system calls, or write it into README.md
     Duties(duties::Options),
+    /// List the experiments
+    Experiments(experiment::Place),
+    /// Run an experiment, and say whether what is seen is what its text says
+    Experiment(experiment::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,11 +66,13 @@ fn main() -> ExitCode {
         Command::Disasm(options) => disasm::run(&options),
         Command::Trace(options) => trace::run(&options),
         Command::Duties(options) => duties::run(&options),
+        Command::Experiments(place) => experiment::list(&place),
+        Command::Experiment(options) => experiment::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("picoinit-lab: {error:#}");
+            eprintln!("picoinit: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -294,7 +294,7 @@ impl<'a> Tracer<'a> {
                     // The end of the machine is the end of PID 1, wherever it is; so that it
                     // is the same place each time, who calls it waits until PID 1 waits.
                     let ends_all = registers.rax == Sysno::reboot as u64 && pid != self.first;
-                    if ends_all && self.tracee(self.first)?.making.is_none() {
+                    if ends_all && !self.first_waits() {
                         self.last = Some(pid);
                         return Ok(());
                     }
@@ -305,12 +305,18 @@ impl<'a> Tracer<'a> {
         }
         step_on(pid, signal)?;
         match self.last.take_if(|last| *last != pid) {
-            Some(last) if self.tracee(self.first)?.making.is_some() => self.step(last, None),
+            Some(last) if self.first_waits() => self.step(last, None),
             last => {
                 self.last = self.last.or(last);
                 Ok(())
             }
         }
+    }
+
+    /// Whether PID 1 waits for a child.
+    fn first_waits(&self) -> bool {
+        let making = self.tracees.get(&self.first).and_then(|tracee| tracee.making);
+        making.is_some_and(|index| self.calls[index].name == Sysno::wait4)
     }
 
     /// Whether a jump goes to the beginning of another function.

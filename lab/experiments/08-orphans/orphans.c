@@ -1,0 +1,46 @@
+/*
+ * A family of three: the parent ends before the child, which becomes an orphan
+ * and says who has adopted it. With the argument `subreaper`, the grandparent
+ * asks the kernel for all orphans among its descendants.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	int ready[2], over[2];
+	char byte;
+	pid_t pid;
+
+	setlinebuf(stdout);
+	if (argc > 1 && strcmp(argv[1], "subreaper") == 0)
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	printf("grandparent: I am PID %d\n", getpid());
+	if (pipe(ready) < 0 || pipe(over) < 0)
+		return 1;
+
+	if (fork() == 0) {
+		pid_t parent = getpid();
+		if (fork() == 0) {
+			printf("child: my parent is PID %d\n", getppid());
+			write(ready[1], "", 1);
+			while (getppid() == parent)
+				usleep(1000);
+			printf("child: now it is PID %d\n", getppid());
+			return 3;
+		}
+		read(ready[0], &byte, 1);
+		printf("parent: I am PID %d, and end\n", parent);
+		return 0;
+	}
+
+	while ((pid = wait(NULL)) > 0)
+		printf("grandparent: a child of mine has ended: PID %d\n", pid);
+	/* The end of this pipe comes when the last who could write to it has ended. */
+	close(over[1]);
+	read(over[0], &byte, 1);
+	return 0;
+}

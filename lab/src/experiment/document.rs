@@ -1,0 +1,136 @@
+//! What an experiment's document has to be.
+//!
+//! It is Markdown: a title that is its number and a question, and the sections
+//! of [`SECTIONS`]. Its blocks of the language `console` are what to type and
+//! what is seen then:
+//!
+//! ```console
+//! $ a command
+//! > that goes on in a second line
+//! ? 1
+//! what it prints, if its exit status is 1; else, without that line, 0
+//! ```
+//!
+//! A link to a file of the project has to lead to one; and its title, which
+//! stands in quotation marks behind the path, is text that has to be in that file.
+
+use anyhow::{Context, Result, bail, ensure};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The sections that each of them has.
+const SECTIONS: [&str; 4] = ["Try", "Why", "In the code", "Exercise"];
+
+/// An experiment's document.
+pub struct Experiment {
+    /// The number its file's name begins with.
+    pub number: u32,
+    /// What it is to answer.
+    pub question: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A command, and what it does.
+pub struct Step {
+    /// What is typed.
+    pub command: String,
+    /// The exit status it has.
+    pub status: i32,
+    /// What it prints.
+    pub output: String,
+}
+
+impl Experiment {
+    /// Reads one, and makes sure that it is as all of them are.
+    pub fn read(path: &Path) -> Result<Experiment> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let number = name
+            .split_once('-')
+            .and_then(|(number, _)| number.parse().ok())
+            .context("its name has to begin with a number, as in 01-question.md")?;
+        let text = fs::read_to_string(path)?;
+
+        let (mut titles, mut sections, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        let mut code_links = 0;
+        // The text of the heading or block that is being read.
+        let mut heard = String::new();
+        let mut is_console = false;
+        for event in Parser::new(&text) {
+            match event {
+                Event::Start(Tag::Heading { .. }) => heard.clear(),
+                Event::Start(Tag::CodeBlock(kind)) => {
+                    is_console = matches!(kind, CodeBlockKind::Fenced(name) if &*name == "console");
+                    heard.clear();
+                }
+                Event::Start(Tag::Link { dest_url, title, .. }) => {
+                    code_links += usize::from(follow(path, &dest_url, &title)?);
+                }
+                Event::Text(part) | Event::Code(part) => heard += &part,
+                Event::End(TagEnd::Heading(HeadingLevel::H1)) => titles.push(heard.clone()),
+                Event::End(TagEnd::Heading(HeadingLevel::H2)) => sections.push(heard.clone()),
+                Event::End(TagEnd::CodeBlock) if is_console => steps.extend(read_steps(&heard)?),
+                _ => {}
+            }
+        }
+
+        let [title] = &titles[..] else {
+            bail!("it has {} titles, and not one", titles.len());
+        };
+        let question = title
+            .strip_prefix(&format!("{number:02}. "))
+            .filter(|question| question.ends_with('?'))
+            .with_context(|| format!("its title has to be `# {number:02}. ` and a question"))?;
+        ensure!(sections == SECTIONS, "its sections have to be {SECTIONS:?}, not {sections:?}");
+        ensure!(!steps.is_empty(), "it has no command");
+        ensure!(code_links > 0, "it has no link into the code: src/ or the kernel's");
+        Ok(Experiment { number, question: question.into(), path: path.into(), steps })
+    }
+}
+
+/// Makes sure that a link leads somewhere. Returns whether it leads into code
+/// that explains something: ours, in src/, or the kernel's.
+fn follow(document: &Path, target: &str, title: &str) -> Result<bool> {
+    if target.contains("://") {
+        return Ok(target.starts_with("https://github.com/torvalds/linux/blob/"));
+    }
+    let folder = document.parent().unwrap_or(Path::new("."));
+    let path = folder.join(target);
+    ensure!(path.exists(), "its link to {target} leads nowhere");
+    let is_ours = target.contains("/src/") && path.is_file();
+    ensure!(
+        !is_ours || !title.is_empty(),
+        "its link to {target} has to quote, as its title, a line of that file"
+    );
+    if !title.is_empty() {
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {target}"))?;
+        ensure!(text.contains(title), "its link to {target} quotes what is not there: {title}");
+    }
+    Ok(is_ours)
+}
+
+/// Takes a block of the language `console` apart.
+fn read_steps(block: &str) -> Result<Vec<Step>> {
+    let mut steps: Vec<Step> = Vec::new();
+    for line in block.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            steps.push(Step { command: command.into(), status: 0, output: String::new() });
+            continue;
+        }
+        let step = steps.last_mut().context("a console block has to begin with `$ `, a command")?;
+        let is_first = step.output.is_empty();
+        if let Some(more) = line.strip_prefix("> ").filter(|_| is_first) {
+            step.command += "\n";
+            step.command += more;
+        } else if let Some(status) = line.strip_prefix("? ").filter(|_| is_first) {
+            step.status = status.parse().with_context(|| format!("`{line}`: that is no status"))?;
+        } else {
+            step.output += line;
+            step.output += "\n";
+        }
+    }
+    Ok(steps)
+}

@@ -1,0 +1,106 @@
+//! Experiments: documents in lab/experiments whose commands are typed, one by
+//! one, and whose text is compared with what is seen.
+
+mod command;
+mod document;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use document::Experiment;
+use snapbox::{Assert, Data};
+use std::path::PathBuf;
+
+/// Where the experiments are.
+#[derive(Args)]
+pub struct Place {
+    /// The folder that holds them
+    #[arg(long, value_name = "FOLDER", default_value = "lab/experiments")]
+    folder: PathBuf,
+}
+
+/// Which experiment to run.
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    place: Place,
+    /// Its number, such as 03
+    #[arg(default_value = "")]
+    number: String,
+}
+
+/// Prints the number and the question of each experiment, one a line.
+pub fn list(place: &Place) -> Result<()> {
+    for experiment in read_all(place)? {
+        println!("{:02}  {}", experiment.number, experiment.question);
+    }
+    Ok(())
+}
+
+/// Runs one, and says in its last line whether all was as its text has it.
+pub fn run(options: &Options) -> Result<()> {
+    let wanted = &options.number;
+    let how = "`make experiments` lists them";
+    ensure!(!wanted.is_empty(), "which experiment? {how}; then: make experiment N=01");
+    let number = wanted.parse::<u32>().ok();
+    let experiment = read_all(&options.place)?
+        .into_iter()
+        .find(|experiment| Some(experiment.number) == number)
+        .with_context(|| format!("N={wanted}: there is no such experiment; {how}"))?;
+
+    let name = format!("experiment {:02}", experiment.number);
+    println!("picoinit: {name}: {}", experiment.question);
+    println!("picoinit: the text: {}", experiment.path.display());
+    let mut differ = 0;
+    for step in &experiment.steps {
+        println!("\n$ {}", step.command.replace('\n', "\n> "));
+        let seen = command::run(&step.command)?;
+        let output = compare(&seen.text, &step.output);
+        if let Err(difference) = &output {
+            let difference = difference.to_string();
+            println!("\npicoinit: not what the text says (- the text, + what was seen):");
+            println!("{}", difference.trim_matches('\n'));
+        }
+        let (status, wanted) = (seen.status, step.status);
+        if status != wanted {
+            println!(
+                "\npicoinit: not what the text says: the exit status is {status}, not {wanted}"
+            );
+        }
+        differ += usize::from(output.is_err() || status != wanted);
+    }
+    println!();
+    ensure!(
+        differ == 0,
+        "{name}: what was seen is NOT what the text says: {differ} of {} commands did something else",
+        experiment.steps.len()
+    );
+    println!("picoinit: {name}: what was seen is what the text says");
+    Ok(())
+}
+
+/// Reads all of them, in order.
+fn read_all(place: &Place) -> Result<Vec<Experiment>> {
+    let folder = &place.folder;
+    let mut experiments = Vec::new();
+    let entries = folder.read_dir().with_context(|| format!("cannot list {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            experiments.push(Experiment::read(&path).with_context(|| path.display().to_string())?);
+        }
+    }
+    experiments.sort_by_key(|experiment| experiment.number);
+    for pair in experiments.windows(2) {
+        let number = pair[0].number;
+        ensure!(number != pair[1].number, "two experiments have the number {number:02}");
+    }
+    ensure!(!experiments.is_empty(), "there is no experiment in {}", folder.display());
+    Ok(experiments)
+}
+
+/// Compares what was seen with the text, in which `...` on a line of its own
+/// stands for any number of lines, and `[..]` for any part of one. The error
+/// is a listing of what differs.
+fn compare(seen: &str, text: &str) -> Result<(), snapbox::assert::Error> {
+    Assert::new().normalize_paths(false).try_eq(Some(&"seen"), Data::text(seen), Data::text(text))
+}

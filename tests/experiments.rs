@@ -1,0 +1,278 @@
+//! Runs each experiment of lab/experiments as a reader does, with `make
+//! experiment`; and the twins that show that a text that is wrong fails.
+
+#[path = "common/boot.rs"]
+mod boot;
+mod common;
+
+use boot::{LIMIT, ROOT, Session, TempDir, alone, command, make};
+use libtest_mimic::{Arguments, Trial};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+const FOLDER: &str = "lab/experiments";
+const TOOL: &str = "target/x86_64-unknown-linux-gnu/release/picoinit-lab";
+
+/// A test, by its name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let mut tests = tests![
+        a_wrong_text_fails,
+        a_broken_document_is_refused,
+        a_wrong_number_is_refused,
+        an_interrupt_ends_what_was_started,
+        the_table_of_contents_is_complete,
+        the_readme_says_what_is_seen_to_break,
+    ];
+    // One for each file, named after it: cargo test --test experiments -- 03
+    for (number, name) in experiments() {
+        tests.push(Trial::test(name, move || {
+            shows_what_its_text_says(&number);
+            Ok(())
+        }));
+    }
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+}
+
+/// The number and the name of each experiment.
+fn experiments() -> Vec<(String, String)> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(Path::new(ROOT).join(FOLDER)).expect("list the experiments") {
+        let path = entry.expect("list the experiments").path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            let name = path.file_stem().and_then(|name| name.to_str()).expect("a name in UTF-8");
+            let number = name.split('-').next().unwrap_or_default();
+            names.push((number.to_string(), name.to_string()));
+        }
+    }
+    names.sort();
+    assert!(!names.is_empty(), "there are none");
+    names
+}
+
+/// What is wrong with the row of a duty in README.md: its experiment has to leave
+/// the duty out, and to show then what the row quotes.
+fn complaint(row: &str) -> Option<String> {
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    let [_, duty, _, _, without, experiment, ..] = cells[..] else {
+        return Some("too few columns".into());
+    };
+    let between = |text: &'static str, cell: &str| -> Option<String> {
+        let mut ends = text.chars();
+        let (_, rest) = cell.split_once(ends.next()?)?;
+        rest.split_once(ends.next()?).map(|(part, _)| part.into())
+    };
+    let (Some(quoted), Some(page)) = (between("``", without), between("()", experiment)) else {
+        return Some(format!("it quotes nothing, or names no experiment: {row}"));
+    };
+    let text = fs::read_to_string(Path::new(ROOT).join(&page)).expect("read an experiment");
+    let command = |line: &&str| line.starts_with("$ ") && line.contains(&format!("WITHOUT={duty}"));
+    let mut lines = text.lines().skip_while(|line| !command(line)).skip(1);
+    let mut seen = lines.by_ref().take_while(|line| !line.starts_with("```"));
+    (!seen.any(|line| line.contains(&quoted)))
+        .then(|| format!("{page} does not show, without {duty}: {quoted}"))
+}
+
+fn the_readme_says_what_is_seen_to_break() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("read README.md");
+    for duty in ["console", "mounts", "reap", "signals", "spawn", "teardown"] {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {duty} | ")));
+        let row = row.unwrap_or_else(|| panic!("README.md has no row for {duty}"));
+        assert_eq!(complaint(row), None);
+        // What another duty breaks is not what this one does.
+        let other = if duty == "reap" { "signals" } else { "reap" };
+        assert!(complaint(&row.replace(&format!("| {duty} |"), &format!("| {other} |"))).is_some());
+    }
+}
+
+fn shows_what_its_text_says(number: &str) {
+    let _alone = alone();
+    let (status, said) = Session::piped(make(&["experiment", &format!("N={number}")])).end();
+    let verdict = format!("picoinit: experiment {number}: what was seen is what the text says");
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(said.lines().last(), Some(&*verdict), "{said}");
+}
+
+/// An experiment as it should be.
+const SOUND: &str = r#"# 07. What does the shell say?
+
+## Try
+
+```console
+$ echo one; echo "it took $$ seconds"
+one
+it took [..] seconds
+$ echo two; seq 9; \
+> exit 3
+? 3
+two
+...
+9
+```
+
+## Why
+
+It was told to.
+
+## In the code
+
+- [who starts it](CODE/program.rs "pub unsafe fn start")
+
+## Exercise
+
+Say something else.
+"#;
+
+/// Has the tool run an experiment that is the sound one with one change.
+/// Returns its exit status, and what it says.
+fn run_changed(from: &str, to: &str) -> (Option<i32>, String) {
+    let folder = TempDir::new();
+    assert!(SOUND.contains(from), "{from}");
+    let text = SOUND.replacen(from, to, 1).replace("CODE", &format!("{ROOT}/src"));
+    fs::write(folder.path().join("07-shell.md"), text).expect("write a file");
+    run_tool(&["experiment", "--folder", folder.name(), "7"])
+}
+
+fn run_tool(arguments: &[&str]) -> (Option<i32>, String) {
+    build_tool();
+    let mut tool = command(TOOL);
+    tool.args(arguments);
+    Session::piped(tool).end()
+}
+
+fn build_tool() {
+    let (status, said) = Session::piped(make(&["lab-tool"])).end();
+    assert_eq!(status, Some(0), "{said}");
+}
+
+fn a_wrong_text_fails() {
+    let (status, said) = run_changed("one\n", "one\n");
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.ends_with("picoinit: experiment 07: what was seen is what the text says\n"));
+
+    let verdict = "picoinit: experiment 07: what was seen is NOT what the text says: \
+                   1 of 2 commands did something else\n";
+    for (from, to, listed) in [
+        ("\none\n", "\nother\n", "- other\n"),
+        ("\none\n", "\none\none more\n", "- one more\n"),
+        ("it took [..] seconds", "it took [..] hours", "- it took [..] hours\n"),
+        ("? 3\n", "", "the exit status is 3, not 0\n"),
+        ("? 3\n", "? 4\n", "the exit status is 3, not 4\n"),
+        ("...\n9\n", "...\n10\n", "- 10\n"),
+        ("...\n9\n", "", "+ 9\n"),
+        ("> exit 3", "> exit 2", "the exit status is 2, not 3\n"),
+    ] {
+        let (status, said) = run_changed(from, to);
+        assert_eq!(status, Some(1), "{to}: {said}");
+        assert!(said.contains(listed), "{to}: {said}");
+        assert!(said.ends_with(verdict), "{to}: {said}");
+    }
+}
+
+fn a_broken_document_is_refused() {
+    for (from, to, why) in [
+        ("# 07. What", "# 08. What", "its title has to be `# 07. ` and a question"),
+        ("say?", "say.", "its title has to be `# 07. ` and a question"),
+        ("## Why", "## How", "its sections have to be"),
+        ("## Exercise", "# Exercise", "it has 2 titles, and not one"),
+        (
+            "```console\n$ echo one",
+            "```console\necho one",
+            "a console block has to begin with `$ `",
+        ),
+        ("```console", "```text", "it has no command"),
+        ("CODE/program.rs", "CODE/nothing.rs", "leads nowhere"),
+        ("pub unsafe fn start", "pub unsafe fn stop", "quotes what is not there"),
+        (r#" "pub unsafe fn start""#, "", "has to quote, as its title"),
+        ("[who starts it](CODE/program.rs", "[who starts it](/etc/passwd", "quotes what is not"),
+        (
+            r#"[who starts it](CODE/program.rs "pub unsafe fn start")"#,
+            "me",
+            "it has no link into the code",
+        ),
+    ] {
+        let (status, said) = run_changed(from, to);
+        assert_eq!(status, Some(1), "{to}: {said}");
+        assert!(said.contains(why) && said.contains("07-shell.md: "), "{to}: {said}");
+        assert_eq!(said.lines().count(), 1, "{to}: {said}");
+    }
+}
+
+fn a_wrong_number_is_refused() {
+    let number = "picoinit: N=77: there is no such experiment; `make experiments` lists them";
+    let word = "picoinit: N=first: there is no such experiment; `make experiments` lists them";
+    let none =
+        "picoinit: which experiment? `make experiments` lists them; then: make experiment N=01";
+    for (variables, line) in [(&["N=77"][..], number), (&["N=first"], word), (&[], none)] {
+        let (status, said) = Session::piped(make(&[&["experiment"], variables].concat())).end();
+        assert_ne!(status, Some(0), "{said}");
+        assert_eq!(said.lines().next(), Some(line), "{said}");
+    }
+}
+
+/// What an experiment started is gone when it was interrupted, by a signal or on a terminal.
+fn an_interrupt_ends_what_was_started() {
+    build_tool();
+    let folder = TempDir::new();
+    let text = SOUND
+        .replacen("echo one;", "sh -c 'sleep 1000 & echo sleeper $!; wait'", 1)
+        .replace("CODE", &format!("{ROOT}/src"));
+    fs::write(folder.path().join("07-shell.md"), text).expect("write a file");
+    let arguments = ["experiment", "--folder", folder.name(), "7"];
+
+    for is_terminal in [false, true] {
+        let mut session = if is_terminal {
+            Session::on_terminal(&format!("cd '{ROOT}'; exec {TOOL} {}", arguments.join(" ")))
+        } else {
+            let mut tool = command(TOOL);
+            tool.args(arguments);
+            Session::piped(tool)
+        };
+        session.wait_for("\nsleeper ");
+        session.wait_for("\n");
+        let said = session.said();
+        let sleeper = said.lines().find_map(|line| line.strip_prefix("sleeper ")).expect("its PID");
+        // A zombie, which its new parent has not reaped yet, has no command line; nor
+        // has, for a moment, a process that begins to execute a program.
+        let runs =
+            || fs::read(format!("/proc/{sleeper}/cmdline")).is_ok_and(|line| !line.is_empty());
+        let deadline = Instant::now() + LIMIT;
+        while !runs() {
+            assert!(Instant::now() < deadline, "{sleeper} does not run: {said}");
+        }
+        if is_terminal {
+            session.type_in("\x03");
+        } else {
+            session.signal(Signal::SIGTERM);
+        }
+        let (status, said) = session.end();
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("picoinit: interrupted\n"), "{said}");
+        assert!(!runs(), "{sleeper}: {said}");
+    }
+}
+
+/// lab/README.md names each file, with its question.
+fn the_table_of_contents_is_complete() {
+    let (status, list) = run_tool(&["experiments"]);
+    assert_eq!(status, Some(0), "{list}");
+    let contents = fs::read_to_string(Path::new(ROOT).join("lab/README.md")).expect("read it");
+    let names = experiments();
+    assert_eq!(list.lines().count(), names.len(), "{list}");
+    for (line, (number, name)) in list.lines().zip(names) {
+        let (listed, question) = line.split_once("  ").expect("a number and a question");
+        assert_eq!(listed, number);
+        let link = format!("[{number}](experiments/{name}.md)");
+        let row = contents.lines().find(|row| row.contains(&link));
+        let row = row.unwrap_or_else(|| panic!("lab/README.md lacks {link}"));
+        assert!(row.contains(question), "lab/README.md says of {number}: {row}");
+    }
+}
