@@ -201,6 +201,30 @@ fn an_init_without_a_duty_fails_the_rows_of_that_duty() {
 }
 
 #[test]
+fn a_naive_init_fails_almost_all() {
+    let folder = TempDir::new();
+    let (source, program) = (folder.path().join("naive.c"), folder.path().join("naive"));
+    let text = "#include <unistd.h>
+        #include <sys/wait.h>
+        int main(int argc, char **argv) {
+            int status;
+            if (argc > 1 && fork() == 0) { execv(argv[1], argv + 1); _exit(1); }
+            wait(&status);
+            return WEXITSTATUS(status);
+        }";
+    fs::write(&source, text).expect("write naive.c");
+    let mut gcc = Command::new("gcc");
+    let built = gcc.args(["-static", "-o"]).arg(&program).arg(&source).status();
+    assert!(built.expect("run gcc").success(), "gcc failed");
+    let rows = "pid mounts mounted descriptors program cannot-run names prompt status";
+    let rows: Vec<&str> = ["--only"].into_iter().chain(rows.split(' ')).collect();
+    let checked = conform(&program, &rows);
+    assert!(!checked.is_right);
+    let wanted = ["cannot-run", "descriptors", "mounts", "names", "pid", "program", "status"];
+    assert_eq!(checked.failed(), wanted, "{}", checked.said);
+}
+
+#[test]
 fn bad_input_is_named() {
     let folder = TempDir::new();
     let text = folder.path().join("text");
