@@ -235,7 +235,7 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT COMPARE DISK PRESS NO_INSTALL V
+VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS COMPARE NO_INSTALL V
 about-VM         := qemu, or uml: User-mode Linux, a kernel that is an ordinary program
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
@@ -248,9 +248,9 @@ about-CPUS       := how many processors it has
 about-APPEND     := words to add to the kernel's command line
 about-QEMU_EXTRA := arguments to add to QEMU's
 about-TIMEOUT    := seconds after which a boot counts as hung
-about-COMPARE    := an init of yours, for sizes to put beside the others
 about-DISK       := for make try: a file that is the machine's disk, /dev/vda
 about-PRESS      := for make try: ctrl-c or ctrl-alt-delete, pressed when a program says "press now"
+about-COMPARE    := an init of yours, for sizes to put beside the others
 about-NO_INSTALL := 1: never install a package, only say which is missing
 about-V          := 1: show every command
 

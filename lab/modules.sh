@@ -1,11 +1,11 @@
 #!/bin/sh
 # modules.sh KERNEL FOLDER : copies the modules with which KERNEL sees a virtio
-# disk to FOLDER/lib/modules, as far as they are not built in. In the machine,
-# `depmod` and `modprobe` find them there.
+# disk, and an ext4 on it, to FOLDER/lib/modules, as far as they are not built in.
+# In the machine, `depmod` and `modprobe` find them there.
 set -eu
 
 kernel=$1 folder=$2
-wanted="virtio_pci virtio_blk"
+wanted="virtio_pci virtio_blk ext4"
 
 fail() {
     echo "picoinit: $*" >&2
@@ -21,13 +21,15 @@ for place in "$(dirname "$kernel")/../lib" "$(dirname "$kernel")/../usr/lib" /li
 done
 [ "$modules" ] || fail "the modules of Linux $release are not beside $kernel, nor in /lib/modules"
 
-target=$folder/lib/modules/$release
-mkdir -p "$target"
+mkdir -p "$folder/lib/modules/$release"
+target=$(cd "$folder/lib/modules/$release" && pwd)
 cat "$modules/modules.builtin" >"$target/modules.builtin" 2>/dev/null || :
-for module in "$modules"/kernel/drivers/virtio/virtio*.ko* "$modules"/kernel/drivers/block/virtio_blk.ko*; do
+cd "$modules/kernel"
+for module in drivers/virtio/virtio*.ko* drivers/block/virtio_blk.ko* fs/ext4/ext4.ko* fs/jbd2/jbd2.ko* \
+    fs/mbcache.ko* lib/crc16.ko* lib/crc/crc16.ko* crypto/crc32c_generic.ko*; do
+    [ -e "$module" ] || continue
     name=$(basename "${module%.ko*}")
     case $module in
-    *\**) continue ;; # there is none
     *.ko) cat "$module" ;;
     *.ko.gz) gzip -dc "$module" ;;
     *.ko.xz) xz -dc "$module" ;;

@@ -12,7 +12,6 @@ use boot::{
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::{env, fs};
 
 /// What an init that knows no duties does before the program.
@@ -211,8 +210,7 @@ fn file_systems_end_clean() {
     let tree = Tree::new(
         r#"
 depmod
-modprobe virtio_pci
-modprobe virtio_blk
+modprobe -a -q virtio_pci virtio_blk crc32c_generic ext4
 mkdir -p "/mnt/my disk"
 mount -t ext4 /dev/vda "/mnt/my disk"
 mkdir "/mnt/my disk/inner"
@@ -296,51 +294,13 @@ fn faults(image: &str) -> String {
     faults
 }
 
-/// Puts into the tree what the kernel needs to see a disk, where that is not
-/// built in; or says why not.
+/// Adds the drivers that are not built in. Says why, if they are not to be had.
 fn add_disk_modules(tree: &Tree) -> Result<(), String> {
-    let kernel = kernel();
-    let release = release(&kernel);
-    let folders = ["build/kernel/lib/modules", "build/kernel/usr/lib/modules", "/lib/modules"];
-    let folder = folders
-        .iter()
-        .map(|folder| Path::new(ROOT).join(folder).join(&release))
-        .find(|folder| folder.is_dir())
-        .ok_or(format!("the modules of Linux {release} are in none of {folders:?}"))?;
-
-    let built_in = fs::read_to_string(folder.join("modules.builtin")).unwrap_or_default();
-    let target = tree.path().join("lib/modules").join(&release);
-    fs::create_dir_all(&target).expect("make a folder");
-    fs::write(target.join("modules.builtin"), &built_in).expect("write a file");
-    let mut found = built_in;
-    for part in ["kernel/drivers/virtio", "kernel/drivers/block"] {
-        for entry in fs::read_dir(folder.join(part)).into_iter().flatten() {
-            let path = entry.expect("list a folder").path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let Some((name, compressed)) = name.split_once(".ko") else {
-                continue;
-            };
-            if name.starts_with("virtio") {
-                let decompress = match compressed {
-                    "" => "cat",
-                    ".xz" => "xz -dc",
-                    ".zst" => "zstd -dc",
-                    ".gz" => "gzip -dc",
-                    other => return Err(format!("{name}.ko{other}: what is {other}?")),
-                };
-                let to = target.join(format!("{name}.ko"));
-                let script = format!("{decompress} < \"$0\" > \"$1\"");
-                let status = Command::new("sh").args(["-c", &script]).arg(&path).arg(to).status();
-                if !status.expect("run sh").success() {
-                    return Err(format!("{decompress} fails"));
-                }
-                found += name;
-            }
-        }
-    }
-    match ["virtio_pci", "virtio_blk"].iter().find(|name| !found.contains(*name)) {
-        Some(name) => Err(format!("Linux {release} has no {name}")),
-        None => Ok(()),
+    let mut command = command("lab/modules.sh");
+    let output = command.arg(kernel()).arg(tree.path()).output().expect("run lab/modules.sh");
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }
 
@@ -350,15 +310,6 @@ fn kernel() -> PathBuf {
     let (status, said) = run("lab/kernel.sh", &["build/kernel", &named]);
     assert_eq!(status, Some(0), "no kernel: {said}");
     Path::new(ROOT).join(said.lines().last().unwrap_or_default())
-}
-
-/// The release of a kernel, such as 6.1.0-56-cloud-amd64. The place where it
-/// stands is at offset 0x20e, less 0x200 (Documentation/arch/x86/boot.rst).
-fn release(kernel: &Path) -> String {
-    let bytes = fs::read(kernel).expect("read the kernel");
-    let at = 0x200 + usize::from(u16::from_le_bytes([bytes[0x20e], bytes[0x20f]]));
-    let end = bytes[at..].iter().position(|byte| b" \0".contains(byte));
-    String::from_utf8_lossy(&bytes[at..at + end.expect("an end")]).into_owned()
 }
 
 #[test]

@@ -182,18 +182,24 @@ fn another_init_than_the_one_with_symbols_is_refused() {
     assert!(why.contains("no section image"), "{why}");
 }
 
-/// A line of a trace: the process, the duty, and the name of the call.
+/// The calls of a trace: the process, the duty, and the name of the call. A line is
+/// one, or as many as it says.
 fn calls(trace: &str) -> Vec<(i32, String, String)> {
     let end = trace.split("\n\n").next().expect("a table");
     let line = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (before, _) = line.split_once('(')?;
         let name = before.split_whitespace().next_back()?;
-        Some((words[0].parse().ok()?, words[1].to_string(), name.to_string()))
+        let call = (words[0].parse().ok()?, words[1].to_string(), name.to_string());
+        let times = match words.as_slice() {
+            [.., times, "times)"] => times.strip_prefix('(')?.parse().ok()?,
+            _ => 1,
+        };
+        Some(vec![call; times])
     };
     end.lines()
         .skip(1)
-        .map(|text| line(text).unwrap_or_else(|| panic!("no call: {text}")))
+        .flat_map(|text| line(text).unwrap_or_else(|| panic!("no call: {text}")))
         .collect()
 }
 

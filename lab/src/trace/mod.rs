@@ -411,11 +411,12 @@ pub fn calls_by_owner(calls: &[Call]) -> BTreeMap<Owner, (usize, usize)> {
     counts
 }
 
-/// One line a call, and the table of them.
+/// One line a call, or for those in a row that do not differ; and the table of them.
 fn report(calls: &[Call], as_container: bool) -> Result<String> {
     let mut lines = Table::new();
     lines.load_style(NOTHING);
     lines.set_header(["PID", "duty", "line and function", "call"]);
+    let mut rows: Vec<([String; 4], usize)> = Vec::new();
     for call in calls {
         let way = if call.function == call.place.function {
             String::new()
@@ -423,12 +424,22 @@ fn report(calls: &[Call], as_container: bool) -> Result<String> {
             format!(" > {}", call.function)
         };
         let result = call.result.as_deref().unwrap_or("?");
-        lines.add_row([
+        let row = [
             call.pid.to_string(),
             call.owner.to_string(),
             format!("{}{way}", call.place),
             format!("{} = {result}", call.text),
-        ]);
+        ];
+        match rows.last_mut() {
+            Some((last, times)) if *last == row => *times += 1,
+            _ => rows.push((row, 1)),
+        }
+    }
+    for (mut row, times) in rows {
+        if times > 1 {
+            row[3] += &format!(" ({times} times)");
+        }
+        lines.add_row(row);
     }
     let mut counts = Table::new();
     counts.load_style(NOTHING);
