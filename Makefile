@@ -159,12 +159,14 @@ bench: bench-tools build $(PEERS)
 ## sizes     the same job in many languages: bytes, memory, times; writes lab/sizes/RESULTS.md
 # With an init of yours beside them, or one that lacks a duty, the table goes to build/sizes.
 COMPARE ?=
+# How often each is booted.
+BOOTS ?= 5
 SIZES = $(BUILD)/sizes
 sizes: sizes-tools build
 	cargo build --release --package picoinit-lab $(QUIET)
 	$(find-kernel); $(find-accel); \
 	PATH="$$PATH:$(CURDIR)/$(BUILD)/zig/ziglang" $(TARGET)/picoinit-lab sizes --init $(INIT) --twins lab/sizes \
-	--packages $(BUILD)/peers --program $(TARGET)/demo --scratch $(SIZES) \
+	--packages $(BUILD)/peers --program $(TARGET)/demo --scratch $(SIZES) --rounds $(BOOTS) \
 	$(if $(COMPARE),--output $(SIZES) --compare $(call quote,$(COMPARE)),--output $(if $(FEATURES),$(SIZES),lab/sizes)) -- $(MACHINE)
 
 ## ladder    what each flag and each decision saves, from a std program to /init; writes lab/sizes/LADDER.md

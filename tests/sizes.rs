@@ -125,8 +125,8 @@ const FAULTS: [Fault; 25] = [
     (
         "storm",
         &[(
-            "while ((pid = wait(&status, WNOHANG)) > 0) {",
-            "if ((pid = wait(&status, WNOHANG)) > 0) {",
+            "while ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {",
+            "if ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {",
         )],
     ),
     ("full-pipe", &[("if (sys3(__NR_poll, (long)&wanted, 1, 0) > 0)", "if (wanted.fd)")]),
@@ -140,7 +140,7 @@ const FAULTS: [Fault; 25] = [
     ("prompt", &[("if (pid == -ECHILD && state->stopping)", "if (pid == 0 && state->killed)")]),
     ("kill", &[("return press(SIGKILL);", "return press(SIGTERM);")]),
     ("unmounts", &[("DEPTH = 16,", "DEPTH = 1, ")]),
-    ("power-off", &[("pid, child = fork();", "pid, child = -1;")]),
+    ("power-off", &[("status, child = fork();", "status, child = -1;")]),
     ("survives", &[("    state->stopping = 0;\n", "    exit(0);\n")]),
     ("status", &[("signal ? 128 + signal : code", "signal ? signal : code")]),
     (
@@ -198,6 +198,30 @@ fn an_init_without_a_duty_fails_the_rows_of_that_duty() {
     let checked = conform(&init, &rows);
     assert!(!checked.is_right);
     assert_eq!(checked.failed(), ["passes-on", "requests"], "{}", checked.said);
+}
+
+#[test]
+fn a_naive_init_fails_almost_all() {
+    let folder = TempDir::new();
+    let (source, program) = (folder.path().join("naive.c"), folder.path().join("naive"));
+    let text = "#include <unistd.h>
+        #include <sys/wait.h>
+        int main(int argc, char **argv) {
+            int status;
+            if (argc > 1 && fork() == 0) { execv(argv[1], argv + 1); _exit(1); }
+            wait(&status);
+            return WEXITSTATUS(status);
+        }";
+    fs::write(&source, text).expect("write naive.c");
+    let mut gcc = Command::new("gcc");
+    let built = gcc.args(["-static", "-o"]).arg(&program).arg(&source).status();
+    assert!(built.expect("run gcc").success(), "gcc failed");
+    let rows = "pid mounts mounted descriptors program cannot-run names prompt status";
+    let rows: Vec<&str> = ["--only"].into_iter().chain(rows.split(' ')).collect();
+    let checked = conform(&program, &rows);
+    assert!(!checked.is_right);
+    let wanted = ["cannot-run", "descriptors", "mounts", "names", "pid", "program", "status"];
+    assert_eq!(checked.failed(), wanted, "{}", checked.said);
 }
 
 #[test]

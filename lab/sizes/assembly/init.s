@@ -459,19 +459,15 @@ finish:
         system  SYS_fork
         test    eax, eax
         jle     3f              # the child; or PID 1, if there can be none
-        mov     r9d, eax
-2:      push    rax
+        push    rax
         mov     rsi, rsp
-        or      rdi, -1
+        xchg    edi, eax
         xor     edx, edx
         xor     r10d, r10d
         system  SYS_wait4
-        pop     rdx
-        cmp     eax, r9d
-        je      4f
+        pop     rdx             # its status
         test    eax, eax
-        jg      2b
-
+        jg      4f
 3:      push    rax
         mov     edx, r12d
         call    reboot

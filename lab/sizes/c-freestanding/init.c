@@ -24,6 +24,7 @@ enum {
     NOT_EXECUTABLE = 126, /* exit statuses, as shells have them */
     NOT_FOUND = 127,
     EVERYONE = -1,        /* to kill(2): all but PID 1 */
+    ANYONE = -1,          /* to wait4(2): any child */
     SIGNALS = 64,         /* as many as there are */
     UMOUNT_NOFOLLOW = 8,  /* not in the headers for programs like this one */
     WNOHANG = 1,
@@ -92,9 +93,9 @@ static int fork(void)
     return sys0(__NR_fork);
 }
 
-static int wait(int *status, int options)
+static int wait(int pid, int *status, int options)
 {
-    return sys4(__NR_wait4, -1, (long)status, options, 0);
+    return sys4(__NR_wait4, pid, (long)status, options, 0);
 }
 
 static int kill(int pid, int signal)
@@ -302,14 +303,9 @@ static void begin_teardown(struct state *state, int command)
  * ends its caller, and the kernel panics when PID 1 ends. */
 static int reboot_is_refused(int command)
 {
-    int status, pid, child = fork();
-    if (child > 0) {
-        do
-            pid = wait(&status, 0);
-        while (pid > 0 && pid != child);
-        if (pid == child)
-            return status;
-    }
+    int status, child = fork();
+    if (child > 0 && wait(child, &status, 0) == child)
+        return status;
     int is_refused = reboot(command) < 0;
     if (!child)
         exit(is_refused);
@@ -335,7 +331,7 @@ static void finish(struct state *state)
 static void reap_all(struct state *state)
 {
     int status, pid;
-    while ((pid = wait(&status, WNOHANG)) > 0) {
+    while ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {
         char line[LINE_SIZE];
         char *end = add_number(add(line, "init: pid "), pid);
         int signal = status & 0x7f, code = status >> 8 & 0xff;

@@ -173,14 +173,9 @@ static void begin_teardown(int command)
 static int reboot_is_refused(int command)
 {
     int status;
-    pid_t pid, child = fork();
-    if (child > 0) {
-        do
-            pid = wait(&status);
-        while (pid > 0 && pid != child);
-        if (pid == child)
-            return status;
-    }
+    pid_t child = fork();
+    if (child > 0 && waitpid(child, &status, 0) == child)
+        return status;
     int is_refused = reboot(command) < 0;
     if (child == 0)
         _exit(is_refused);

@@ -141,15 +141,9 @@ char **find_program(char **argv, char **otherwise)
 bool reboot_is_refused(int command)
 {
     pid_t child = fork();
-    if (child > 0) {
-        int status;
-        pid_t pid;
-        do
-            pid = wait(&status);
-        while (pid > 0 && pid != child);
-        if (pid == child)
-            return status != 0;
-    }
+    int status;
+    if (child > 0 && waitpid(child, &status, 0) == child)
+        return status != 0;
     bool is_refused = reboot(command) < 0;
     if (child == 0)
         _exit(is_refused);

@@ -175,15 +175,13 @@ func rebootIsRefused(command int) bool {
 	// but these few calls need none.
 	child, _, errno := syscall.RawSyscall(syscall.SYS_FORK, 0, 0, 0)
 	if errno == 0 && child > 0 {
-		for {
-			var status syscall.WaitStatus
-			pid, err := syscall.Wait4(-1, &status, 0, nil)
-			if pid == int(child) {
-				return status != 0
-			}
-			if err != nil && err != syscall.EINTR {
-				break
-			}
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(int(child), &status, 0, nil)
+		for err == syscall.EINTR {
+			pid, err = syscall.Wait4(int(child), &status, 0, nil)
+		}
+		if pid == int(child) {
+			return status != 0
 		}
 	}
 	_, _, refused := syscall.RawSyscall(syscall.SYS_REBOOT,

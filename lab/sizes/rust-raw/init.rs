@@ -315,14 +315,8 @@ fn reboot_is_refused(command: u32) -> bool {
     let child = system!(FORK);
     if child > 0 {
         let mut status = 0i32;
-        loop {
-            let pid = system!(WAIT4, -1isize, &raw mut status, 0, 0);
-            if pid == child {
-                return status != 0;
-            }
-            if pid <= 0 {
-                break;
-            }
+        if system!(WAIT4, child as isize, &raw mut status, 0, 0) == child {
+            return status != 0;
         }
     }
     let is_refused = reboot(command) < 0;

@@ -292,12 +292,8 @@ fn reboot_is_refused(command: i32) -> bool {
     let child = c::fork();
     if child > 0 {
         let mut status = 0;
-        loop {
-            match c::waitpid(-1, &mut status, 0) {
-                ..0 => break,
-                pid if pid == child => return status != 0,
-                _ => {}
-            }
+        if c::waitpid(child, &mut status, 0) == child {
+            return status != 0;
         }
     }
     let is_refused = c::reboot(command) < 0;

@@ -164,11 +164,7 @@ fn reboot_is_refused(command: Command) bool {
     const child = system(.fork, .{});
     if (child > 0) {
         var status: i32 = 0;
-        while (true) {
-            const pid = system(.wait4, .{ -1, &status, 0, 0 });
-            if (pid == child) return status != 0;
-            if (pid <= 0) break;
-        }
+        if (system(.wait4, .{ child, &status, 0, 0 }) == child) return status != 0;
     }
     const is_refused = reboot(command) < 0;
     if (child == 0) exit(@intFromBool(is_refused));

@@ -48,8 +48,8 @@ pub struct Options {
     /// One more init, to be compared with the others
     #[arg(long)]
     compare: Option<PathBuf>,
-    /// How often each init is booted
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often each init is booted; 0 is not at all
+    #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// QEMU, and the arguments that make the machine
     #[arg(last = true, required = true)]
@@ -148,17 +148,19 @@ pub fn run(options: &Options) -> Result<()> {
             boot_once(&machine, row);
         }
     }
-    let (took, busy) = (before.0.elapsed(), machine::busy()?.saturating_sub(before.1));
-    let others = busy.saturating_sub(children_busy()? - before.2);
-    let disturbance = others.as_secs_f64() / took.as_secs_f64();
     let mut description = describe(options)?;
-    description.push(format!(
-        "processors that something else kept busy during the boots: {disturbance:.2}"
-    ));
-    if disturbance > QUIET {
-        eprintln!(
-            "picoinit-lab: something else kept {disturbance:.2} processors busy, so times are not to be trusted; try again on a quiet machine"
-        );
+    if options.rounds > 0 {
+        let (took, busy) = (before.0.elapsed(), machine::busy()?.saturating_sub(before.1));
+        let others = busy.saturating_sub(children_busy()? - before.2);
+        let disturbance = others.as_secs_f64() / took.as_secs_f64();
+        description.push(format!(
+            "processors that something else kept busy during the boots: {disturbance:.2}"
+        ));
+        if disturbance > QUIET {
+            eprintln!(
+                "picoinit-lab: something else kept {disturbance:.2} processors busy, so times are not to be trusted; try again on a quiet machine"
+            );
+        }
     }
     let bench = Bench::within(Jail::build(&options.scratch.join("root"))?)?;
     for row in &mut rows {

@@ -89,6 +89,13 @@ fn table(rows: &[Row]) -> Table {
 pub fn write(rows: &[Row], description: &[String], rounds: u32, took: Duration) -> String {
     let table = table(rows);
     let took = took.as_secs();
+    let boots = match rounds {
+        0 => "Not measured this time.".to_string(),
+        1 => "One boot.".to_string(),
+        _ => format!(
+            "The median of {rounds} boots, and the least and the greatest; the inits take turns."
+        ),
+    };
     let mut failed = String::new();
     for row in rows {
         for seen in &row.failed {
@@ -122,7 +129,7 @@ Sorted by the size of the file, in bytes. Those that do the same job are in [thi
 - initramfs: a cpio archive with nothing but /init in it.
 - Rss: `/proc/PID/smaps_rollup` of an idle PID 1 of namespaces of its own, its program asleep, with address space randomization off.
 - system calls: from PID 1's own execve(2) to that of its program, counted by strace(1): its own until it starts a process, and that process's.
-- ms to the program: in a real boot, from the kernel's `{run}` to the first line of the same program, [src/bin/demo.rs](../../src/bin/demo.rs), as it arrives at the serial port. The median of {rounds} boots, and the least and the greatest; the inits take turns.
+- ms to the program: in a real boot, from the kernel's `{run}` to the first line of the same program, [src/bin/demo.rs](../../src/bin/demo.rs), as it arrives at the serial port. {boots}
 - contract: the rows of `picoinit-lab conform`, of which each is checked on the program as PID 1 of namespaces of its own. `make sizes COMPARE=path/to/init` does all this with an init of yours.
 
 ## Toolchains
