@@ -103,7 +103,7 @@ fn all_keep_the_contract() {
 /// A row; and what to replace by what in the twin in C, so that it fails this row.
 type Fault = (&'static str, &'static [(&'static str, &'static str)]);
 
-const FAULTS: [Fault; 25] = [
+const FAULTS: [Fault; 27] = [
     ("pid", &[("sys0(__NR_getpid) != 1", "sys0(__NR_getpid) == 0")]),
     ("mounts", &[("flags | MS_NOSUID | MS_NOEXEC", "flags | MS_NOEXEC")]),
     ("mounted", &[("& STATX_ATTR_MOUNT_ROOT", "& 0")]),
@@ -129,7 +129,9 @@ const FAULTS: [Fault; 25] = [
             "if ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {",
         )],
     ),
-    ("full-pipe", &[("if (sys3(__NR_poll, (long)&wanted, 1, 0) > 0)", "if (wanted.fd)")]),
+    ("full-pipe", &[("if (wanted.revents == POLLOUT)", "if (wanted.fd)")]),
+    ("closed-pipe", &[("if (wanted.revents == POLLOUT)", "if (wanted.revents & POLLOUT)")]),
+    ("deaf-terminal", &[("    never_wait();\n", "")]),
     ("names", &[("*text >= ' ' && *text <= '~' ? *text : '?'", "*text")]),
     ("requests", &[("LINUX_REBOOT_CMD_HALT", "LINUX_REBOOT_CMD_POWER_OFF")]),
     (

@@ -5,10 +5,12 @@
         SYS_open = 2
         SYS_close = 3
         SYS_poll = 7
+        SYS_lseek = 8
         SYS_rt_sigaction = 13
         SYS_rt_sigprocmask = 14
         SYS_ioctl = 16
-        SYS_setitimer = 38
+        SYS_dup2 = 33
+        SYS_alarm = 37
         SYS_getpid = 39
         SYS_fork = 57
         SYS_execve = 59
@@ -49,7 +51,12 @@
         UMOUNT_NOFOLLOW = 8
 
         AT_FDCWD = -100
+        O_WRONLY = 1
         O_RDWR = 2
+        O_NOCTTY = 0400
+        O_APPEND = 02000
+        O_NONBLOCK = 04000
+        SEEK_CUR = 1
         POLLOUT = 4
         STX_ATTRIBUTES = 8              # where it is in struct statx
         STATX_ATTR_MOUNT_ROOT = 0x2000

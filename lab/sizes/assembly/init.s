@@ -116,12 +116,31 @@ start:
         system  SYS_fork
         mov     ebx, eax
         test    eax, eax
-        jg      live
+        jg      never_wait
         jz      become_program
         mov     rdx, rdi
         call    cannot_run
         load    rbp, 126
         call    power_off
+
+# Opens standard error once more, for PID 1 alone, so that it never waits for a
+# terminal that nobody reads: poll(2) says that such a terminal can be written
+# to as long as it has room for a part of a line. Not if it is a file on a disk,
+# which keeps nobody waiting, and would get an offset of its own.
+never_wait:
+        load    rdi, 2
+        xor     esi, esi
+        load    rdx, SEEK_CUR
+        system  SYS_lseek
+        test    rax, rax
+        jns     live
+        mov     edi, offset own_stderr
+        mov     esi, O_WRONLY + O_NONBLOCK + O_NOCTTY + O_APPEND
+        call    open
+        xchg    edi, eax
+        load    rsi, 2
+        system  SYS_dup2
+        system  SYS_close
 
 # The life of PID 1: reaps all that have ended, then waits for a signal.
 live:
@@ -345,7 +364,8 @@ end_with_number:
         call    add
         pop     rax
         call    add_number
-# Prints the line, if it is taken at once: PID 1 does not wait for a pipe that is full.
+# Prints the line, if it is taken at once: PID 1 does not wait for a pipe that is
+# full, nor earn a SIGPIPE from one that nobody reads any more.
 end_line:
         mov     al, '\n'
         stosb
@@ -357,10 +377,10 @@ end_line:
         load    rsi, 1
         xor     edx, edx
         system  SYS_poll
+        cmp     byte ptr [rsp + 6], POLLOUT     # what can be done, and nothing else
         pop     rdi             # the kernel takes its lower half, which is 2
         pop     rdx
-        dec     eax
-        jnz     1f
+        jne     1f
         mov     rsi, r14
         system  SYS_write
 1:      ret
@@ -418,8 +438,8 @@ press:
         mov     esi, offset cannot_signal
         mov     edx, offset everyone
         call    cannot
-2:      load    rax, GRACE
-        call    alarm
+2:      load    rdi, GRACE
+        system  SYS_alarm
         test    eax, eax
         jns     1f
         # Without a timer there can be no time to wait.
@@ -429,23 +449,10 @@ kill_everyone:
         system  SYS_kill
 1:      ret
 
-# Has the kernel send SIGALRM in eax seconds; never if that is 0.
-alarm:
-        xor     edx, edx
-        push    rdx
-        push    rax
-        push    rdx
-        push    rdx
-        mov     rsi, rsp
-        xor     edi, edi
-        system  SYS_setitimer
-        add     rsp, 32
-        ret
-
 # Ends the machine. If it goes on all the same, so does PID 1.
 finish:
-        xor     eax, eax
-        call    alarm
+        xor     edi, edi
+        system  SYS_alarm       # there is none any more
         # Only the PID 1 of a whole machine may do this. What is mounted in a
         # container belongs to whoever made it.
         xor     edx, edx        # LINUX_REBOOT_CMD_CAD_OFF
@@ -573,6 +580,7 @@ next_byte:
 must_be_1:      .asciz  "init: must run as PID 1"
 console:        .asciz  "/dev/console"
 null:           .asciz  "/dev/null"
+own_stderr:     .asciz  "/proc/self/fd/2"
 etc_rc:         .asciz  "/etc/rc"
 proc_mounts:    .asciz  "/proc/mounts"
 cannot_mount:   .asciz  "init: cannot mount "

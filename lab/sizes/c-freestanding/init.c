@@ -9,6 +9,7 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/fs.h>
 #include <linux/mount.h>
 #include <linux/poll.h>
 #include <linux/reboot.h>
@@ -131,8 +132,7 @@ static void block_signals(sigset_t set)
 /* Sends SIGALRM to PID 1, once, in so many seconds; 0 is never. */
 static int alarm(int seconds)
 {
-    long timer[4] = { 0, 0, seconds, 0 };
-    return sys3(__NR_setitimer, 0, (long)timer, 0);
+    return sys1(__NR_alarm, seconds);
 }
 
 /* Lines. Each is one write(2), so that the lines of several processes never tear. */
@@ -153,11 +153,13 @@ static char *add_number(char *end, unsigned number)
     return end;
 }
 
-/* Prints it, if it is taken at once: PID 1 does not wait for a pipe that is full. */
+/* Prints it, if it is taken at once: PID 1 does not wait for a pipe that is full,
+ * nor earn a SIGPIPE from one that nobody reads any more. */
 static void print(const char *line, const char *end)
 {
     struct pollfd wanted = { .fd = 2, .events = POLLOUT };
-    if (sys3(__NR_poll, (long)&wanted, 1, 0) > 0)
+    sys3(__NR_poll, (long)&wanted, 1, 0);
+    if (wanted.revents == POLLOUT)
         sys3(__NR_write, 2, (long)line, end - line);
 }
 
@@ -254,6 +256,19 @@ static void open_console(void)
             descriptor = open("/dev/null", O_RDWR);
     } while (descriptor >= 0 && descriptor <= 2);
     close(descriptor);
+}
+
+/* Opens standard error once more, for PID 1 alone, so that it never waits for a
+ * terminal that nobody reads: poll(2) says that such a terminal can be written
+ * to as long as it has room for a part of a line. Not if it is a file on a disk,
+ * which keeps nobody waiting, and would get an offset of its own. */
+static void never_wait(void)
+{
+    if (sys3(__NR_lseek, 2, 0, SEEK_CUR) >= 0)
+        return;
+    int own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
+    sys2(__NR_dup2, own, 2);
+    close(own);
 }
 
 /* The first word that begins with `/`, with all that follow it. */
@@ -418,6 +433,7 @@ __attribute__((used)) static _Noreturn void init(long *stack)
         state.exit_status = NOT_EXECUTABLE;
         begin_teardown(&state, LINUX_REBOOT_CMD_POWER_OFF);
     }
+    never_wait();
     for (;;) {
         reap_all(&state);
         heed_signal(&state);

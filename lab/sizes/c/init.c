@@ -47,7 +47,8 @@ static const char *harmless(const char *name)
 }
 
 /* Prints a line by one write(2), so that the lines of several processes never
- * tear; if it is taken at once: PID 1 does not wait for a pipe that is full. */
+ * tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
+ * earn a SIGPIPE from one that nobody reads any more. */
 __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
 {
     char line[256];
@@ -56,7 +57,8 @@ __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
     int length = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     struct pollfd wanted = { .fd = STDERR_FILENO, .events = POLLOUT };
-    if (poll(&wanted, 1, 0) > 0 && write(STDERR_FILENO, line, length) < 0)
+    poll(&wanted, 1, 0);
+    if (wanted.revents == POLLOUT && write(STDERR_FILENO, line, length) < 0)
         return; /* there is nobody to tell */
 }
 
@@ -126,6 +128,19 @@ static void open_console(void)
             descriptor = open("/dev/null", O_RDWR);
     } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
     close(descriptor);
+}
+
+/* Opens standard error once more, for PID 1 alone, so that it never waits for a
+ * terminal that nobody reads: poll(2) says that such a terminal can be written
+ * to as long as it has room for a part of a line. Not if it is a file on a disk,
+ * which keeps nobody waiting, and would get an offset of its own. */
+static void never_wait(void)
+{
+    if (lseek(STDERR_FILENO, 0, SEEK_CUR) >= 0)
+        return;
+    int own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
+    dup2(own, STDERR_FILENO);
+    close(own);
 }
 
 /* The first word that begins with `/`, with all that follow it. */
@@ -285,6 +300,7 @@ int main(int argc, char **argv)
         exit_status = NOT_EXECUTABLE;
         begin_teardown(RB_POWER_OFF);
     }
+    never_wait();
     for (;;) {
         reap_all();
         heed_signal(&all);

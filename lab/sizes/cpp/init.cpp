@@ -35,12 +35,14 @@ constexpr int not_executable = 126; // exit statuses, as shells have them
 constexpr int not_found = 127;
 
 // Prints a line by one write(2), so that the lines of several processes never
-// tear; if it is taken at once: PID 1 does not wait for a pipe that is full.
+// tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
+// earn a SIGPIPE from one that nobody reads any more.
 void print(std::string line)
 {
     line = "init: " + line + '\n';
     pollfd wanted{STDERR_FILENO, POLLOUT, 0};
-    if (poll(&wanted, 1, 0) > 0 && write(STDERR_FILENO, line.data(), line.size()) < 0)
+    poll(&wanted, 1, 0);
+    if (wanted.revents == POLLOUT && write(STDERR_FILENO, line.data(), line.size()) < 0)
         return; // there is nobody to tell
 }
 
@@ -114,6 +116,19 @@ void open_console()
     }
 }
 
+// Opens standard error once more, for PID 1 alone, so that it never waits for a
+// terminal that nobody reads: poll(2) says that such a terminal can be written
+// to as long as it has room for a part of a line. Not if it is a file on a disk,
+// which keeps nobody waiting, and would get an offset of its own.
+void never_wait()
+{
+    if (lseek(STDERR_FILENO, 0, SEEK_CUR) >= 0)
+        return;
+    int own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
+    dup2(own, STDERR_FILENO);
+    close(own);
+}
+
 // The first word that begins with `/`, with all that follow it.
 char **find_program(char **argv, char **otherwise)
 {
@@ -162,6 +177,7 @@ class Init {
             exit_status = not_executable;
             begin_teardown(RB_POWER_OFF);
         }
+        never_wait();
         for (;;) {
             reap_all();
             heed_signal();

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -32,14 +33,15 @@ const (
 )
 
 // Prints a line by one write(2), so that the lines of several processes never
-// tear; if it is taken at once: PID 1 does not wait for a pipe that is full.
+// tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
+// earn a SIGPIPE from one that nobody reads any more.
 func print(line string) {
 	wanted := struct {
 		fd              int32
 		events, revents int16
 	}{2, pollout, 0}
-	ready, _, _ := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&wanted)), 1, 0)
-	if int(ready) > 0 {
+	syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&wanted)), 1, 0)
+	if wanted.revents == pollout {
 		syscall.Write(2, []byte("init: "+line+"\n"))
 	}
 }
@@ -126,6 +128,21 @@ func openConsole() {
 			syscall.Close(descriptor)
 			return
 		}
+	}
+}
+
+// Opens standard error once more, for PID 1 alone, so that it never waits for a
+// terminal that nobody reads: poll(2) says that such a terminal can be written
+// to as long as it has room for a part of a line. Not if it is a file on a disk,
+// which keeps nobody waiting, and would get an offset of its own.
+func neverWait() {
+	if _, err := syscall.Seek(2, 0, io.SeekCurrent); err == nil {
+		return
+	}
+	const flags = syscall.O_WRONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY | syscall.O_APPEND
+	if own, err := syscall.Open("/proc/self/fd/2", flags, 0); err == nil {
+		syscall.Dup2(own, 2)
+		syscall.Close(own)
 	}
 }
 
@@ -323,6 +340,7 @@ func main() {
 		}
 		s.beginTeardown(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	}
+	neverWait()
 	for {
 		s.reapAll()
 		select {

@@ -18,10 +18,12 @@ mod kernel {
     pub const OPEN: usize = 2;
     pub const CLOSE: usize = 3;
     pub const POLL: usize = 7;
+    pub const LSEEK: usize = 8;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
-    pub const SETITIMER: usize = 38;
+    pub const DUP2: usize = 33;
+    pub const ALARM: usize = 37;
     pub const GETPID: usize = 39;
     pub const FORK: usize = 57;
     pub const EXECVE: usize = 59;
@@ -63,7 +65,12 @@ mod kernel {
 
     pub const AT_FDCWD: i32 = -100;
     pub const O_RDONLY: u32 = 0;
+    pub const O_WRONLY: u32 = 1;
     pub const O_RDWR: u32 = 2;
+    pub const O_NOCTTY: u32 = 0o400;
+    pub const O_APPEND: u32 = 0o2000;
+    pub const O_NONBLOCK: u32 = 0o4000;
+    pub const SEEK_CUR: i32 = 1;
     pub const POLLOUT: i16 = 4;
     pub const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
     pub const TIOCSCTTY: u32 = 0x540e;
@@ -80,7 +87,7 @@ mod kernel {
 use kernel::*;
 
 /// How long processes may take to end, in seconds.
-const GRACE: i64 = 5;
+const GRACE: i32 = 5;
 /// How deep mounts may be nested to be unmounted.
 const DEPTH: usize = 16;
 /// How many bytes are printed of a name from outside.
@@ -172,6 +179,7 @@ extern "C" fn init(stack: *const usize) -> ! {
         state.exit_status = NOT_EXECUTABLE;
         state.begin_teardown(POWER_OFF);
     }
+    never_wait();
     loop {
         state.reap_all();
         state.heed_signal();
@@ -340,9 +348,8 @@ fn block_signals(set: u64) {
 }
 
 /// Sends SIGALRM to PID 1, once, in so many seconds; 0 is never.
-fn alarm(seconds: i64) -> i32 {
-    let timer = [0, 0, seconds, 0];
-    system!(SETITIMER, 0, timer.as_ptr(), 0)
+fn alarm(seconds: i32) -> i32 {
+    system!(ALARM, seconds)
 }
 
 fn open(path: &CStr, flags: u32) -> i32 {
@@ -361,6 +368,18 @@ fn open_console() {
             system!(CLOSE, descriptor);
             return;
         }
+    }
+}
+
+/// Opens standard error once more, for PID 1 alone, so that it never waits for a
+/// terminal that nobody reads: poll(2) says that such a terminal can be written
+/// to as long as it has room for a part of a line. Not if it is a file on a disk,
+/// which keeps nobody waiting, and would get an offset of its own.
+fn never_wait() {
+    if system!(LSEEK, 2, 0, SEEK_CUR) < 0 {
+        let own = open(c"/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
+        system!(DUP2, own, 2);
+        system!(CLOSE, own);
     }
 }
 
@@ -493,13 +512,15 @@ impl Line {
         self.end();
     }
 
-    /// Prints it, if it is taken at once: PID 1 does not wait for a pipe that is full.
+    /// Prints it, if it is taken at once: PID 1 does not wait for a pipe that is
+    /// full, nor earn a SIGPIPE from one that nobody reads any more.
     fn end(&mut self) {
         self.0.push(b'\n');
         #[repr(C)]
         struct PollFd(i32, i16, i16);
         let mut wanted = PollFd(2, POLLOUT, 0);
-        if system!(POLL, &raw mut wanted, 1, 0) > 0 {
+        system!(POLL, &raw mut wanted, 1, 0);
+        if wanted.2 == POLLOUT {
             system!(WRITE, 2, self.0.bytes.as_ptr(), self.0.length);
         }
     }

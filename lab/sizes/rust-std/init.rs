@@ -51,6 +51,8 @@ mod c {
         pub safe fn pause() -> c_int;
         pub safe fn sync();
         pub safe fn reboot(command: c_int) -> c_int;
+        pub safe fn lseek(descriptor: c_int, offset: i64, whence: c_int) -> i64;
+        pub safe fn dup2(descriptor: c_int, copy: c_int) -> c_int;
         pub safe fn close(descriptor: c_int) -> c_int;
         pub safe fn _exit(status: c_int) -> !;
         pub fn execve(path: *const c_char, argv: Words, envp: Words) -> c_int;
@@ -99,7 +101,12 @@ mod c {
     pub const SYS_STATX: i64 = 332;
     pub const AT_FDCWD: i32 = -100;
     pub const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
+    pub const O_WRONLY: i32 = 1;
     pub const O_RDWR: i32 = 2;
+    pub const O_NOCTTY: i32 = 0o400;
+    pub const O_APPEND: i32 = 0o2000;
+    pub const O_NONBLOCK: i32 = 0o4000;
+    pub const SEEK_CUR: i32 = 1;
     pub const POLLOUT: i16 = 4;
     pub const TIOCSCTTY: u64 = 0x540e;
     pub const TIOCNOTTY: u64 = 0x5422;
@@ -161,6 +168,7 @@ extern "C" fn main(_: c_int, argv: c::Words) -> c_int {
         state.exit_status = NOT_EXECUTABLE;
         state.begin_teardown(c::POWER_OFF);
     }
+    never_wait();
     loop {
         state.reap_all();
         state.heed_signal(&all);
@@ -320,6 +328,20 @@ fn open_console() {
     }
 }
 
+/// Opens standard error once more, for PID 1 alone, so that it never waits for a
+/// terminal that nobody reads: poll(2) says that such a terminal can be written
+/// to as long as it has room for a part of a line. Not if it is a file on a disk,
+/// which keeps nobody waiting, and would get an offset of its own.
+fn never_wait() {
+    if c::lseek(2, 0, c::SEEK_CUR) < 0 {
+        let flags = c::O_WRONLY | c::O_NONBLOCK | c::O_NOCTTY | c::O_APPEND;
+        // SAFETY: a C string.
+        let own = unsafe { c::open(c"/proc/self/fd/2".as_ptr(), flags) };
+        c::dup2(own, 2);
+        c::close(own);
+    }
+}
+
 /// Mounts a file system, unless something is mounted there already.
 fn mount(kind: &CStr, target: &CStr, flags: u64, data: *const c_char) {
     let flags = flags | c::MS_NOSUID | c::MS_NOEXEC;
@@ -383,12 +405,14 @@ fn errno() -> i32 {
 }
 
 /// Prints a line by one write(2), so that the lines of several processes never
-/// tear; if it is taken at once: PID 1 does not wait for a pipe that is full.
+/// tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
+/// earn a SIGPIPE from one that nobody reads any more.
 fn print(line: &str) {
     let mut wanted = c::PollFd(2, c::POLLOUT, 0);
-    if c::poll(&mut wanted, 1, 0) > 0 {
+    c::poll(&mut wanted, 1, 0);
+    if wanted.2 == c::POLLOUT {
         // If it cannot be printed, there is nobody to tell.
-        let _ = std::io::stderr().write_all(format!("init: {line}\n").as_bytes());
+        let _ = std::io::stderr().write(format!("init: {line}\n").as_bytes());
     }
 }
 

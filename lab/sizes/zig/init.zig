@@ -40,7 +40,12 @@ const POLLOUT = 4;
 const STATX_ATTR_MOUNT_ROOT = 0x2000;
 const TIOCSCTTY = 0x540e;
 const TIOCNOTTY = 0x5422;
+const O_WRONLY = 1;
 const O_RDWR = 2;
+const O_NOCTTY = 0o400;
+const O_APPEND = 0o2000;
+const O_NONBLOCK = 0o4000;
+const SEEK_CUR = 1;
 const Command = linux.LINUX_REBOOT.CMD;
 
 const Word = [*:0]const u8;
@@ -185,9 +190,8 @@ fn block_signals(set: u64) void {
 }
 
 /// Sends SIGALRM to PID 1, once, in so many seconds; 0 is never.
-fn alarm(seconds: i64) i32 {
-    const timer = [4]i64{ 0, 0, seconds, 0 };
-    return system(.setitimer, .{ 0, &timer, 0 });
+fn alarm(seconds: i32) i32 {
+    return system(.alarm, .{seconds});
 }
 
 fn open(path: Word, flags: i32) i32 {
@@ -205,6 +209,17 @@ fn open_console() void {
             return;
         }
     }
+}
+
+/// Opens standard error once more, for PID 1 alone, so that it never waits for a
+/// terminal that nobody reads: poll(2) says that such a terminal can be written
+/// to as long as it has room for a part of a line. Not if it is a file on a disk,
+/// which keeps nobody waiting, and would get an offset of its own.
+fn never_wait() void {
+    if (system(.lseek, .{ 2, 0, SEEK_CUR }) >= 0) return;
+    const own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
+    _ = system(.dup2, .{ own, 2 });
+    _ = system(.close, .{own});
 }
 
 /// Mounts a file system, unless something is mounted there already.
@@ -298,12 +313,14 @@ const Line = struct {
         line.end();
     }
 
-    /// Prints it, if it is taken at once: PID 1 does not wait for a pipe that is full.
+    /// Prints it, if it is taken at once: PID 1 does not wait for a pipe that is
+    /// full, nor earn a SIGPIPE from one that nobody reads any more.
     fn end(line: *Line) void {
         line.push('\n');
         var wanted: extern struct { fd: i32, events: i16, revents: i16 } =
             .{ .fd = 2, .events = POLLOUT, .revents = 0 };
-        if (system(.poll, .{ &wanted, 1, 0 }) > 0)
+        _ = system(.poll, .{ &wanted, 1, 0 });
+        if (wanted.revents == POLLOUT)
             _ = system(.write, .{ 2, &line.bytes, @as(isize, @intCast(line.length)) });
     }
 };
@@ -371,6 +388,7 @@ fn init(stack: [*]const usize) callconv(.c) noreturn {
         state.exit_status = not_executable;
         state.begin_teardown(.POWER_OFF);
     }
+    never_wait();
     while (true) {
         state.reap_all();
         state.heed_signal();

@@ -50,6 +50,12 @@ pub const ROWS: &[Row] = &[
     Row { name: "orphans", demand: "reaps thousands that end at once", check: orphans },
     Row { name: "storm", demand: "loses none while signals rain", check: storm },
     Row { name: "full-pipe", demand: "goes on when nobody takes its lines", check: full_pipe },
+    Row { name: "closed-pipe", demand: "goes on when nobody reads any more", check: closed_pipe },
+    Row {
+        name: "deaf-terminal",
+        demand: "goes on with a terminal that nobody reads",
+        check: deaf_terminal,
+    },
     Row { name: "names", demand: "prints names from outside harmlessly", check: names },
     Row { name: "requests", demand: "halts, powers off, restarts as it is told", check: requests },
     Row { name: "passes-on", demand: "passes other signals on", check: passes_on },
@@ -367,9 +373,37 @@ fn full_pipe(bench: &Bench) -> Result<()> {
     while file.write(b"a line that nobody takes\n").is_ok() {}
     while file.write(b"x").is_ok() {}
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).context("fcntl")?;
-    let setup = Setup::new(&["/guest", "orphans", "20"])
-        .prepare(move |_| dup2_stderr(&writer).context("dup2"));
+    let setup = Setup::new(&["/guest", "orphans", "20"]).prepare(move |root| {
+        // Something to say before the program is started, too: a mount fails.
+        write(root.join("sys"), "a file", 0o644)?;
+        dup2_stderr(&writer).context("dup2")
+    });
     let outcome = setup.start(bench)?.outcome(Duration::from_secs(20))?;
+    outcome.expect("zombies", "0")?;
+    outcome.expect_end(End::Status(0))
+}
+
+fn closed_pipe(bench: &Bench) -> Result<()> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
+    drop(reader);
+    // Whoever writes to it earns a SIGPIPE. That of PID 1 is not for the program,
+    // here a shell, which would die of it.
+    let setup =
+        shell("/guest orphans 20; exit 5").prepare(move |_| dup2_stderr(&writer).context("dup2"));
+    let outcome = setup.start(bench)?.outcome(Duration::from_secs(20))?;
+    outcome.expect_end(End::Status(5))?;
+    outcome.expect("zombies", "0")
+}
+
+fn deaf_terminal(bench: &Bench) -> Result<()> {
+    // The lines fill it until there is room for a part of one only: poll(2) says
+    // that it can be written to then, and write(2) waits for somebody to read it.
+    let (_terminal, path) = pseudo_terminal()?;
+    let setup = on_terminal(Setup::new(&["/guest", "burst", "3000"]), path);
+    let outcome = setup
+        .start(bench)?
+        .outcome(Duration::from_secs(20))
+        .context("nobody reads the terminal")?;
     outcome.expect("zombies", "0")?;
     outcome.expect_end(End::Status(0))
 }
