@@ -97,10 +97,11 @@ panic: check tools
 ## try       boot anything, and only look: few lines of the kernel, no verdict asked for
 # quiet: only the kernel's errors. printk.time=0: and without the time before each.
 try: archive
-	$(find-kernel); $(find-accel); \
-	PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(LOG) $(VERDICT) \
-	$(MACHINE) -initrd $(ARCHIVE) -append $(call quote,quiet printk.time=0 $(call CMDLINE,-1)) \
+	$(find-$(VM)); $(patient); PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(LOG) $(VERDICT) $($(VM)-try)
+
+qemu-try = $(MACHINE) -initrd $(ARCHIVE) -append $(call quote,quiet printk.time=0 $(call CMDLINE,-1)) \
 	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(if $(DISK),$(DRIVE)) $(KEYS) $(QEMU_EXTRA)
+uml-try  = $(UML) quiet printk.time=0 initrd=$(ARCHIVE) con0=fd:4,fd:1 panic=-1 noreboot
 
 DRIVE = -drive file=$(call quote,$(DISK)),format=raw,if=virtio
 # The keyboard is reached through QEMU's monitor, on a pipe that lab/boot.sh makes.
@@ -112,9 +113,10 @@ experiments: lab-tool
 	$(TARGET)/picoinit-lab experiments
 
 ## experiment go through one of them: make experiment N=01
-experiment: tools lab-tool
+experiment: tools lab-tool $(BUILD)/busybox/bin/busybox
 	lab/tools.sh mke2fs debugfs readelf
-	$(TARGET)/picoinit-lab experiment $(call quote,$(N))
+	# What is downloaded or tried only once is none of the experiment.
+	$(find-kernel); $(find-accel); $(TARGET)/picoinit-lab experiment $(call quote,$(N))
 
 lab-tool:
 	cargo build --release --package picoinit-lab $(QUIET)
@@ -284,6 +286,7 @@ check: check-duties
 	test ! $(call quote,$(KERNEL)) || $(kernel-$(VM)) >/dev/null
 	test "$(filter auto tcg,$(ACCEL))" || lab/accel.sh "$(ACCEL)" - - - >/dev/null
 	test ! $(call quote,$(DISK)) || test -f $(call quote,$(DISK)) || { echo "picoinit: DISK="$(call quote,$(DISK))": there is no such file" >&2; exit 1; }
+	test "$(VM)" != uml || test ! $(call quote,$(DISK)$(PRESS)) || { echo "picoinit: DISK and PRESS are for VM=qemu" >&2; exit 1; }
 	test "$(if $(PRESS),$(filter ctrl-c ctrl-alt-delete,$(PRESS)),none)" || { echo "picoinit: PRESS=$(PRESS): it is ctrl-c or ctrl-alt-delete" >&2; exit 1; }
 	mkdir -p $(BUILD)
 

@@ -55,7 +55,7 @@ if [ "${PRESS:-}" ]; then
     mkfifo "$keys.in" "$keys.out"
     [ "$PRESS" != ctrl-c ] || exec 3<>"$keys.in"
 fi
-timeout --foreground --kill-after=5 "$timeout" "$@" <&3 3<&- &
+timeout --foreground --kill-after=20 "$timeout" "$@" <&3 3<&- &
 machine=$!
 # Whoever ends this script may do so before it knows what it started.
 [ ! "$ended_by" ] || end

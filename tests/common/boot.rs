@@ -106,7 +106,9 @@ pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(ROOT);
     // `make test` may be running this. KERNEL and ACCEL are what it found out.
-    for name in "MAKEFLAGS MFLAGS MAKELEVEL VM ROOTFS APPEND QEMU_EXTRA TIMEOUT INIT V".split(' ') {
+    const SET: &str = "MAKEFLAGS MFLAGS MAKELEVEL VM ROOTFS WITHOUT ONLY APPEND QEMU_EXTRA TIMEOUT \
+                       DISK PRESS INIT N V";
+    for name in SET.split_whitespace() {
         command.env_remove(name);
     }
     command

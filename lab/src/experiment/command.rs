@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// Variables of make that belong to the text: one that whoever runs the
 /// experiment has set would make something else of it.
-const OF_THE_TEXT: [&str; 13] = [
+const OF_THE_TEXT: [&str; 14] = [
     "APPEND",
     "DISK",
     "INIT",
@@ -37,6 +37,7 @@ const OF_THE_TEXT: [&str; 13] = [
     "PRESS",
     "QEMU_EXTRA",
     "ROOTFS",
+    "VM",
     "WITHOUT",
 ];
 
