@@ -174,6 +174,10 @@ ladder: tools build
 	cargo build --release --package picoinit-lab $(QUIET)
 	$(TARGET)/picoinit-lab ladder --init $(INIT) --twins lab/sizes --scratch $(BUILD)/ladder --output lab/sizes
 
+## costs     what each duty costs, and what rustix costs; writes lab/sizes/COSTS.md
+costs: tools build symbols
+	$(TARGET)/picoinit-lab costs $(TAKEN_APART) --scratch $(BUILD)/costs --output lab/sizes $(DUTIES)
+
 ## sizes-deps  the compilers and packages that sizes can use; without one, its row says so
 ZIG := 0.17.1
 SHELF := $(PEERS) $(BUILD)/peers/systemd
@@ -186,7 +190,7 @@ sizes-deps:
 sizes-tools: tools
 	lab/tools.sh gzip strace
 
-.PHONY: sizes sizes-deps sizes-tools ladder
+.PHONY: sizes sizes-deps sizes-tools ladder costs
 
 ## kernels   the boot tests on each kernel that Debian has; writes lab/KERNELS.md
 kernels: test-tools build $(BUILD)/busybox/bin/busybox

@@ -294,6 +294,36 @@ fn the_ladder_is_true() {
     }
 }
 
+#[test]
+fn the_costs_are_true() {
+    let folder = TempDir::new();
+    let path = folder.path().to_str().expect("a path in UTF-8");
+    let init = common::init();
+    let init = init.to_str().expect("a path in UTF-8");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--profile", "symbols", "--bin", "init"])
+        .current_dir(ROOT)
+        .status();
+    assert!(built.expect("run cargo").success());
+    let symbols = "target/x86_64-unknown-linux-gnu/symbols/init";
+    let duties = ["console", "mounts", "reap", "signals", "spawn", "teardown"];
+    let costs = |duties: &[&str]| {
+        let to = ["--scratch", path, "--output", path];
+        lab(&[&["costs", "--init", init, "--symbols", symbols][..], &to, duties].concat())
+    };
+    let output = costs(&duties);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["COSTS.md", "costs.svg"] {
+        let read = |folder: &Path| fs::read_to_string(folder.join(name)).expect("read it");
+        let (now, committed) = (read(folder.path()), read(&Path::new(ROOT).join("lab/sizes")));
+        assert!(now == committed, "{name} is out of date: `make costs` writes it anew:\n{now}");
+    }
+    // A duty that there is not cannot be left out.
+    let output = costs(&["console", "tea"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("tea"));
+}
+
 /// The rows of the committed table: by name, the file's bytes and the last column.
 fn results() -> BTreeMap<String, (u64, String)> {
     let path = Path::new(ROOT).join("lab/sizes/RESULTS.md");

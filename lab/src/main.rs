@@ -36,6 +36,8 @@ enum Command {
     Sizes(sizes::Options),
     /// Measure what each flag and each decision saves, from a std program to the init
     Ladder(sizes::ladder::Options),
+    /// Measure what each duty costs, and what rustix costs
+    Costs(sizes::costs::Options),
     /// Print the whole init as commented assembly, and what each byte of it is for
     Disasm(binary::Build),
     /// Print every system call that PID 1 makes, and which line and duty it is for
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Conform(options) => conform::run(&options),
         Command::Sizes(options) => sizes::run(&options),
         Command::Ladder(options) => sizes::ladder::run(&options),
+        Command::Costs(options) => sizes::costs::run(&options),
         Command::Disasm(options) => disasm::run(&options),
         Command::Trace(options) => trace::run(&options),
         Command::Duties(options) => duties::run(&options),

@@ -71,12 +71,7 @@ fn listing(binary: &Binary, source: &Source) -> Result<String> {
         }
     }
 
-    let mut functions: BTreeMap<String, usize> = BTreeMap::new();
-    for piece in &pieces {
-        *functions.entry(part(binary, piece)).or_default() += piece.length;
-    }
-    let mut functions: Vec<(String, usize)> = functions.into_iter().collect();
-    functions.sort_by_key(|(_, length)| std::cmp::Reverse(*length));
+    let functions = bytes_by_function(binary, &pieces);
     write!(
         text,
         "\nBytes by function, with all that was inlined into it:\n\n{}\n",
@@ -102,6 +97,17 @@ fn listing(binary: &Binary, source: &Source) -> Result<String> {
     }
     writeln!(text, "\nThe file has {length} bytes.")?;
     Ok(text)
+}
+
+/// How many bytes each function has, and what is not code, the longest first.
+pub fn bytes_by_function(binary: &Binary, pieces: &[Piece]) -> Vec<(String, usize)> {
+    let mut functions: BTreeMap<String, usize> = BTreeMap::new();
+    for piece in pieces {
+        *functions.entry(part(binary, piece)).or_default() += piece.length;
+    }
+    let mut functions: Vec<(String, usize)> = functions.into_iter().collect();
+    functions.sort_by_key(|(_, length)| std::cmp::Reverse(*length));
+    functions
 }
 
 /// Which part of the file a piece is in: a function, or what is not code.

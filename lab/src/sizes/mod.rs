@@ -2,6 +2,7 @@
 
 mod boot;
 mod chart;
+pub mod costs;
 pub mod ladder;
 mod measure;
 mod report;

@@ -1,0 +1,386 @@
+//! What a duty costs, and what a library of system calls costs: picoinit built
+//! without, in a copy of its source, and measured.
+
+use crate::bench::chart::STYLE;
+use crate::bench::machine;
+use crate::bench::report::thousands;
+use crate::binary::{Build, Owner, bytes_by_owner};
+use crate::disasm::bytes_by_function;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use svg::Document;
+use svg::node::element::{Rectangle, Style, Text};
+
+/// What `costs` can be told.
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    build: Build,
+    /// A folder for copies of the source, and for what is built
+    #[arg(long)]
+    scratch: PathBuf,
+    /// Where COSTS.md and costs.svg go
+    #[arg(long)]
+    output: PathBuf,
+    /// The duties, as the features of the crate are called
+    #[arg(required = true)]
+    duties: Vec<String>,
+}
+
+/// A call of rustix in the source, and what stands there without rustix.
+struct Call {
+    name: &'static str,
+    edits: &'static [(&'static str, &'static str, &'static str)],
+    /// What rustix gives for the bytes.
+    gives: &'static str,
+}
+
+const CALLS: [Call; 7] = [
+    Call {
+        name: "getpid",
+        edits: &[(
+            "src/main.rs",
+            "Pid::as_raw(Some(getpid())) > 1",
+            "unsafe { picoinit::syscall!(linux_raw_sys::general::__NR_getpid) } > 1",
+        )],
+        gives: "a type for what a PID can be",
+    },
+    Call {
+        name: "mkdir",
+        edits: &[(
+            "src/mounts.rs",
+            "let _ = mkdir(target, Mode::from_raw_mode(0o755));",
+            "unsafe { crate::syscall!(linux_raw_sys::general::__NR_mkdir, target.as_ptr(), 0o755) };",
+        )],
+        gives: "a path that ends with a 0, by its type; the newer mkdirat(2), which all CPUs have",
+    },
+    Call {
+        name: "statx",
+        edits: &[(
+            "src/mounts.rs",
+            "    statx(CWD, path, AtFlags::empty(), StatxFlags::empty())
+        .is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))",
+            "    use linux_raw_sys::general as raw;
+    let mut status = core::mem::MaybeUninit::<raw::statx>::uninit();
+    unsafe {
+        crate::syscall!(raw::__NR_statx, raw::AT_FDCWD, path.as_ptr(), 0, 0, status.as_mut_ptr()) == 0
+            && status.assume_init().stx_attributes & u64::from(raw::STATX_ATTR_MOUNT_ROOT) != 0
+    }",
+        )],
+        gives: "a struct that can be read only if the call succeeded",
+    },
+    Call {
+        name: "setsid",
+        edits: &[(
+            "src/console.rs",
+            "let _ = setsid();",
+            "unsafe { syscall!(linux_raw_sys::general::__NR_setsid) };",
+        )],
+        gives: "no `unsafe`",
+    },
+    Call {
+        name: "ioctl(TIOCSCTTY)",
+        edits: &[(
+            "src/console.rs",
+            "let _ = ioctl_tiocsctty(stdin);",
+            "let _ = stdin;
+    unsafe { syscall!(__NR_ioctl, 0, linux_raw_sys::ioctl::TIOCSCTTY, 0) };",
+        )],
+        gives: "the right argument for the request",
+    },
+    Call {
+        name: "write",
+        edits: &[(
+            "src/say.rs",
+            "let _ = rustix::io::write(stderr, line);",
+            "let _ = stderr;
+        unsafe { crate::syscall!(linux_raw_sys::general::__NR_write, 2, line.as_ptr(), line.len()) };",
+        )],
+        gives: "a slice, whose length is right",
+    },
+    Call {
+        name: "sync",
+        edits: &[(
+            "src/teardown.rs",
+            "rustix::fs::sync();",
+            "unsafe { crate::syscall!(linux_raw_sys::general::__NR_sync) };",
+        )],
+        gives: "no `unsafe`",
+    },
+];
+
+/// Builds everything, and writes down what came out.
+pub fn run(options: &Options) -> Result<()> {
+    let (source, binary) = options.build.read()?;
+    let pieces = binary.pieces(&source)?;
+    let copy = copy(Path::new("."), &options.scratch)?;
+    let all: Vec<&str> = options.duties.iter().map(String::as_str).collect();
+    let build = |duties: &[&str]| build(&copy, &options.scratch, duties);
+
+    let shipped = build(&all)?;
+    ensure!(
+        shipped == binary.image.len() as u64,
+        "the copy of the source gives {shipped} bytes, not the {} of the init",
+        binary.image.len()
+    );
+    let none = build(&[])?;
+    let mut rows = Vec::new();
+    for duty in &all {
+        eprintln!("costs: {duty}");
+        let others: Vec<&str> = all.iter().copied().filter(|other| other != duty).collect();
+        rows.push((duty.to_string(), build(&[duty])?, build(&others)?));
+    }
+
+    let mut calls = Vec::new();
+    for call in &CALLS {
+        eprintln!("costs: {}", call.name);
+        calls.push((call, with_edits(&copy, call.edits, || build(&all))?));
+    }
+    let edits: Vec<_> = CALLS.iter().flat_map(|call| call.edits).copied().collect();
+    let without_rustix = with_edits(&copy, &edits, || build(&all))?;
+
+    let rustc = machine::output("rustc", &["--version"])?;
+    let text = report(shipped, none, &rows, &calls, without_rustix, &rustc)?;
+    let owners = bytes_by_owner(&pieces);
+    let mut by_duty: Vec<(String, usize)> = owners
+        .iter()
+        .map(|(owner, bytes)| {
+            let name = match owner {
+                Owner::Shared(name) => format!("{name} (serves several)"),
+                other => other.to_string(),
+            };
+            (name, *bytes)
+        })
+        .collect();
+    by_duty.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let picture = draw(&[
+        ("by duty", &by_duty),
+        ("by function, with what was inlined into it", &bytes_by_function(&binary, &pieces)),
+    ]);
+    fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
+    for (name, text) in [("COSTS.md", &text), ("costs.svg", &picture)] {
+        let path = options.output.join(name);
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    println!("{text}");
+    Ok(())
+}
+
+/// Copies what cargo needs to build the init.
+fn copy(root: &Path, scratch: &Path) -> Result<PathBuf> {
+    let copy = scratch.join("source");
+    if copy.exists() {
+        fs::remove_dir_all(&copy).with_context(|| copy.display().to_string())?;
+    }
+    fs::create_dir_all(&copy).with_context(|| copy.display().to_string())?;
+    let status = Command::new("cp")
+        .args(["-R", "Cargo.toml", "Cargo.lock", ".cargo", "build.rs", "src", "lab", "tests"])
+        .arg(fs::canonicalize(&copy).context("the copy")?)
+        .current_dir(root)
+        .status()
+        .context("run cp")?;
+    ensure!(status.success(), "cp failed");
+    Ok(copy)
+}
+
+/// The bytes of the init that is built there with these duties.
+fn build(source: &Path, scratch: &Path, duties: &[&str]) -> Result<u64> {
+    let target = fs::canonicalize(scratch).context("the scratch folder")?.join("target");
+    let output = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--bin", "init", "--no-default-features"])
+        .args(["--features", &duties.join(",")])
+        .env("CARGO_TARGET_DIR", &target)
+        .current_dir(source)
+        .stdin(Stdio::null())
+        .output()
+        .context("run cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "with the duties {duties:?}: {said}");
+    let init = target.join("x86_64-unknown-linux-gnu/release/init");
+    Ok(fs::metadata(&init).with_context(|| init.display().to_string())?.len())
+}
+
+/// Makes a change to some files as long as something is done.
+fn with_edits<T>(
+    root: &Path,
+    edits: &[(&str, &str, &str)],
+    act: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let mut before = Vec::new();
+    for (file, from, to) in edits {
+        let path = root.join(file);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        ensure!(
+            text.matches(from).count() == 1,
+            "{file} does not have this once, so lab/src/sizes/costs.rs is out of date: {from}"
+        );
+        fs::write(&path, text.replace(from, to)).with_context(|| path.display().to_string())?;
+        before.push((path, text));
+    }
+    let result = act();
+    for (path, text) in before.into_iter().rev() {
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    result
+}
+
+fn difference(from: u64, to: u64) -> String {
+    match to.cmp(&from) {
+        std::cmp::Ordering::Less => format!("-{}", thousands((from - to) as f64)),
+        std::cmp::Ordering::Equal => "0".into(),
+        std::cmp::Ordering::Greater => format!("+{}", thousands((to - from) as f64)),
+    }
+}
+
+fn table(head: &[&str], numbers: std::ops::Range<usize>) -> Result<Table> {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.set_header(head);
+    for column in numbers {
+        table.column_mut(column).context("a column")?.set_cell_alignment(CellAlignment::Right);
+    }
+    Ok(table)
+}
+
+fn report(
+    shipped: u64,
+    none: u64,
+    rows: &[(String, u64, u64)],
+    calls: &[(&Call, u64)],
+    without_rustix: u64,
+    rustc: &str,
+) -> Result<String> {
+    let count = |bytes: u64| thousands(bytes as f64);
+    let mut duties =
+        table(&["duty", "alone", "more than none", "left out", "less than all"], 1..5)?;
+    for (duty, alone, without) in rows {
+        duties.add_row([
+            duty.clone(),
+            count(*alone),
+            difference(none, *alone),
+            count(*without),
+            difference(shipped, *without),
+        ]);
+    }
+    let mut library = table(
+        &["system call", "bytes with a raw one", "change", "what rustix gives for that"],
+        1..3,
+    )?;
+    for (call, bytes) in calls {
+        library.add_row([
+            call.name.to_string(),
+            count(*bytes),
+            difference(shipped, *bytes),
+            call.gives.into(),
+        ]);
+    }
+    library.add_row([
+        "all of them".to_string(),
+        count(without_rustix),
+        difference(shipped, without_rustix),
+        String::new(),
+    ]);
+    Ok(format!(
+        "# What a duty costs, and what a library costs
+
+Written by `make costs`; not edited. Bytes of the file, each from a build of its own.
+
+![Where the bytes are](costs.svg)
+
+## Duties
+
+With all duties, picoinit has {} bytes; with none, {}: what is left then is the ELF header, the first instructions, a wait that never ends, and reboot(2). What a duty costs depends on which others are there, because they share code: the first that prints a line brings along all that it takes to print one.
+
+{duties}
+
+Without `reap`, PID 1 waits for its own program alone, which is the same system call with another argument: the duty that one can do without least is the cheapest.
+
+## rustix
+
+The init makes {} of its system calls through [rustix](https://docs.rs/rustix), and the others, which rustix does not offer to everybody, itself ([sys.rs](../../src/sys.rs)). Each of those {} replaced by a raw one:
+
+{library}
+
+A difference is what the compiler makes of the whole program, so a call that is the same instructions either way may still move others. Those of all calls together need not be the sum.
+
+- {rustc}
+",
+        count(shipped),
+        count(none),
+        calls.len(),
+        calls.len(),
+    ))
+}
+
+const WIDTH: f64 = 860.0;
+const MARGIN: f64 = 24.0;
+const LABEL: f64 = 250.0;
+const ROW: f64 = 20.0;
+const BAR: f64 = 13.0;
+const HEAD: f64 = 34.0;
+const GAP: f64 = 14.0;
+const LONGEST: f64 = WIDTH - 2.0 * MARGIN - LABEL - 60.0;
+
+/// Bars for several ways to divide the same bytes up, on one scale.
+fn draw(parts: &[(&str, &[(String, usize)])]) -> String {
+    let rows: usize = parts.iter().map(|(_, rows)| rows.len()).sum();
+    let height = 2.0 * MARGIN + parts.len() as f64 * (HEAD + GAP) + rows as f64 * ROW - GAP;
+    let greatest = parts.iter().flat_map(|(_, rows)| *rows).map(|(_, bytes)| *bytes).max();
+    let scale = LONGEST / greatest.unwrap_or(1) as f64;
+    let mut document = Document::new()
+        .set("viewBox", (0, 0, WIDTH, height))
+        .set("width", WIDTH)
+        .set("height", height)
+        .set("role", "img")
+        .set("aria-label", "Where the bytes of /init are, by duty and by function")
+        .add(Style::new(STYLE))
+        .add(
+            Rectangle::new()
+                .set("class", "page")
+                .set("x", 0.5)
+                .set("y", 0.5)
+                .set("width", WIDTH - 1.0)
+                .set("height", height - 1.0)
+                .set("rx", 6),
+        );
+    let left = MARGIN + LABEL;
+    let mut y = MARGIN;
+    for (title, rows) in parts {
+        let sum: usize = rows.iter().map(|(_, bytes)| bytes).sum();
+        let title = format!("The {} bytes of /init, {title}", thousands(sum as f64));
+        document = document
+            .add(Text::new(title).set("class", "title").set("x", MARGIN).set("y", y + 12.0));
+        y += HEAD;
+        for (label, bytes) in *rows {
+            let length = *bytes as f64 * scale;
+            document = document
+                .add(
+                    Text::new(label.clone())
+                        .set("x", left - 8.0)
+                        .set("y", y + 11.0)
+                        .set("text-anchor", "end"),
+                )
+                .add(
+                    Rectangle::new()
+                        .set("class", "own")
+                        .set("x", left)
+                        .set("y", y)
+                        .set("width", format!("{length:.1}"))
+                        .set("height", BAR)
+                        .set("rx", 2),
+                )
+                .add(
+                    Text::new(thousands(*bytes as f64))
+                        .set("x", format!("{:.1}", left + length + 6.0))
+                        .set("y", y + 11.0),
+                );
+            y += ROW;
+        }
+        y += GAP;
+    }
+    format!("{document}\n")
+}
