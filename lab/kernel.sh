@@ -36,13 +36,17 @@ for candidate in $(ls /boot/vmlinuz-* 2>/dev/null | sort -rV); do
     fi
 done
 
-for candidate in "$directory"/boot/vmlinuz-*; do
-    if [ -r "$candidate" ] && is_kernel "$candidate"; then
-        echo "$candidate"
-        exit 0
-    fi
-done
+# In a package, it is in /boot or, in newer ones, beside its modules.
+unpacked() {
+    for candidate in "$directory"/boot/vmlinuz-* "$directory"/usr/lib/modules/*/vmlinuz; do
+        if [ -r "$candidate" ] && is_kernel "$candidate"; then
+            echo "$candidate"
+            exit 0
+        fi
+    done
+}
 
+unpacked
 if [ "$unreadable" ]; then
     echo "picoinit: $unreadable is for root's eyes only; getting a copy that anyone may read" >&2
 else
@@ -54,11 +58,6 @@ fi
     echo "picoinit: no kernel to boot. Name one with: make run KERNEL=/path/to/vmlinuz" >&2
     exit 1
 }
-for candidate in "$directory"/boot/vmlinuz-*; do
-    if is_kernel "$candidate"; then
-        echo "$candidate"
-        exit 0
-    fi
-done
+unpacked
 echo "picoinit: the kernel's package has no kernel in it: look into $directory" >&2
 exit 1

@@ -271,12 +271,14 @@ for suite in $suites; do
             done
             continue
         fi
-        kernel=$(echo "$folder"/boot/vmlinuz-*)
-        [ -e "$kernel" ] || fail "make kernels: the package ${real%=*} has no kernel in it"
-        release=${kernel##*/vmlinuz-}
+        # In /boot, or, in newer packages, beside its modules.
+        kernel=$(ls "$folder"/boot/vmlinuz-* "$folder"/usr/lib/modules/*/vmlinuz 2>/dev/null | head -n 1)
+        config=$(ls "$folder"/boot/config-* "$folder"/usr/lib/modules/*/config 2>/dev/null | head -n 1)
+        [ "$kernel" ] || fail "make kernels: the package ${real%=*} has no kernel in it"
+        release=${real%%=*} release=${release#linux-image-}
         echo "picoinit: the boot tests on Linux $release"
         boot_tests "$kernel" "$log"
-        row "$release" "$package" "$version" "$suite" "$log" "$(drivers "$folder"/boot/config-*)" "$(smallest_memory "$kernel")"
+        row "$release" "$package" "$version" "$suite" "$log" "$(drivers "$config")" "$(smallest_memory "$kernel")"
     done
 done
 

@@ -16,7 +16,8 @@ fail() {
 offset=$(od -An -tu2 -j 526 -N 2 "$kernel")
 release=$(dd if="$kernel" bs=1 skip=$((offset + 512)) count=200 2>/dev/null | tr ' \0' '\n\n' | head -n 1)
 modules=
-for place in "$(dirname "$kernel")/../lib" "$(dirname "$kernel")/../usr/lib" /lib; do
+beside=$(dirname "$kernel")
+for place in "$beside/../lib" "$beside/../usr/lib" "$beside/../../../lib" /lib; do
     [ -d "$place/modules/$release" ] && modules=$place/modules/$release && break
 done
 [ "$modules" ] || fail "the modules of Linux $release are not beside $kernel, nor in /lib/modules"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # package.sh DIRECTORY PACKAGE... : unpacks the first of these Debian or Ubuntu
 # packages that there is into DIRECTORY, without root, and installs nothing.
-# If a package has no files of its own, the kernel image that it depends on is taken.
+# If a package has no files of its own, the kernel image that it depends on is taken;
+# and if that was split into several packages, all of them.
 set -eu
 
 directory=$1
@@ -32,8 +33,10 @@ for lists in "" "$own_lists"; do
         real=${real:-$package}
         apt-cache $lists show "$real" >/dev/null 2>&1 || continue
         echo "picoinit: downloading the package $real" >&2
-        if (cd "$work" && apt-get -q -o APT::Sandbox::User="$(id -un)" $lists download "$real") >"$work/log" 2>&1; then
-            dpkg-deb -x "$work"/*.deb "$work/unpacked"
+        parts=$(apt-cache $lists depends "$real" 2>/dev/null |
+            sed -n 's/^ *Depends: \(linux-\(base\|binary\|modules\)-[0-9].*\)/\1/p')
+        if (cd "$work" && apt-get -q -o APT::Sandbox::User="$(id -un)" $lists download $real $parts) >"$work/log" 2>&1; then
+            for file in "$work"/*.deb; do dpkg-deb -x "$file" "$work/unpacked"; done
             rm -rf "$directory"
             mv "$work/unpacked" "$directory"
             exit 0

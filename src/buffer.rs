@@ -3,22 +3,24 @@
 use crate::sys::Word;
 use core::mem::MaybeUninit;
 
-/// Up to `SIZE` bytes.
+/// Up to `SIZE` bytes. The length comes first, where instructions reach it with a
+/// short distance.
+#[repr(C)]
 pub struct Buffer<const SIZE: usize> {
+    length: u32,
     bytes: [MaybeUninit<u8>; SIZE],
-    length: usize,
 }
 
 impl<const SIZE: usize> Buffer<SIZE> {
     /// An empty one. Memory is used only as bytes come.
     pub const fn empty() -> Self {
-        Self { bytes: [MaybeUninit::uninit(); SIZE], length: 0 }
+        Self { length: 0, bytes: [MaybeUninit::uninit(); SIZE] }
     }
 
     /// Adds a byte; what does not fit is dropped.
     #[inline(never)]
     pub fn push(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.length) {
+        if let Some(place) = self.bytes.get_mut(self.length as usize) {
             place.write(byte);
             self.length += 1;
         }
@@ -34,6 +36,6 @@ impl<const SIZE: usize> Buffer<SIZE> {
     /// The bytes so far.
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: `push` wrote the first `length` bytes, and never more than there are.
-        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.length) }
+        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.length as usize) }
     }
 }

@@ -193,6 +193,26 @@ const RAW: [Rung; 9] = [
     },
 ];
 
+/// Beyond what is shipped: what rustc is told in addition for picoinit, on top of all before.
+const BEYOND: [Rung; 2] = [
+    Rung {
+        what: "`-Cllvm-args=-disable-machine-licm`",
+        flags: &["-Cllvm-args=-disable-machine-licm"],
+        link: &[],
+        does: "loads a constant where it is used, not before a loop into a register that has to be saved",
+        costs: "an option of LLVM that may be gone in the next version, and then nothing can be built",
+        in_default: false,
+    },
+    Rung {
+        what: "`-Cllvm-args=-enable-ipra`",
+        flags: &["-Cllvm-args=-enable-ipra"],
+        link: &[],
+        does: "saves no register that a called function leaves alone",
+        costs: "experimental: a mistake of the compiler would be one of PID 1",
+        in_default: false,
+    },
+];
+
 /// Builds all rungs, and writes down what came out.
 pub fn run(options: &Options) -> Result<()> {
     let mut rows = Vec::new();
@@ -211,9 +231,15 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let shipped =
         fs::metadata(&options.init).with_context(|| options.init.display().to_string())?;
+    let mut beyond = Vec::new();
+    for number in 1..=BEYOND.len() {
+        eprintln!("ladder: picoinit: {}", BEYOND[number - 1].what);
+        let bytes = build_shipped(&BEYOND[..number], root, &options.scratch)?;
+        beyond.push((&BEYOND[number - 1], bytes));
+    }
     let rustc = machine::output("rustc", &["--version"])?;
     let linker = linker.unwrap_or("a linker that does not say what it is".into());
-    let text = report(&rows, shipped.len(), &rustc, &linker);
+    let text = report(&rows, shipped.len(), &beyond, &rustc, &linker);
     fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
     let path = options.output.join("LADDER.md");
     fs::write(&path, &text).with_context(|| path.display().to_string())?;
@@ -241,6 +267,21 @@ fn build(source: &Path, rungs: &[Rung], root: &Path, scratch: &Path) -> Result<V
     fs::read(&program).context("the program")
 }
 
+/// The bytes of the init, built as it is shipped, but with the flags of these rungs.
+fn build_shipped(rungs: &[Rung], root: &Path, scratch: &Path) -> Result<u64> {
+    let target = scratch.canonicalize().context("the scratch folder")?.join("target");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["rustc", "--quiet", "--release", "--bin", "init", "--"]);
+    cargo.args(rungs.iter().flat_map(|rung| rung.flags));
+    let cargo = cargo.env("CARGO_TARGET_DIR", &target).current_dir(root).stdin(Stdio::null());
+    let output = cargo.output().context("run cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = rungs.last().map_or("", |rung| rung.what);
+    ensure!(output.status.success(), "{last}: cargo failed: {said}");
+    let init = target.join("x86_64-unknown-linux-gnu/release/init");
+    Ok(fs::metadata(&init).with_context(|| init.display().to_string())?.len())
+}
+
 /// The linker, which leaves its name in a program; not all do.
 fn linker_of(program: &[u8]) -> Option<String> {
     let key = b"Linker: ";
@@ -251,7 +292,13 @@ fn linker_of(program: &[u8]) -> Option<String> {
     Some(name.split(" (").next()?.to_string())
 }
 
-fn report(rows: &[(&Rung, u64)], shipped: u64, rustc: &str, linker: &str) -> String {
+fn report(
+    rows: &[(&Rung, u64)],
+    shipped: u64,
+    beyond: &[(&Rung, u64)],
+    rustc: &str,
+    linker: &str,
+) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
     table.set_header(["rung", "bytes", "change", "what it does", "what it costs", "in picoinit"]);
@@ -263,15 +310,18 @@ fn report(rows: &[(&Rung, u64)], shipped: u64, rustc: &str, linker: &str) -> Str
         Some(before) if bytes < before => format!("-{}", count(before - bytes)),
         Some(_) => "0".into(),
     };
-    for (rung, bytes) in rows {
-        table.add_row([
+    let row = |rung: &Rung, bytes: u64, before: Option<u64>| {
+        [
             rung.what.to_string(),
-            count(*bytes),
-            change(before, *bytes),
+            count(bytes),
+            change(before, bytes),
             rung.does.into(),
             rung.costs.into(),
             if rung.in_default { "yes" } else { "no" }.into(),
-        ]);
+        ]
+    };
+    for (rung, bytes) in rows {
+        table.add_row(row(rung, *bytes, before));
         before = Some(*bytes);
     }
     table.add_row([
@@ -282,6 +332,11 @@ fn report(rows: &[(&Rung, u64)], shipped: u64, rustc: &str, linker: &str) -> Str
         String::new(),
         "yes".into(),
     ]);
+    before = Some(shipped);
+    for (rung, bytes) in beyond {
+        table.add_row(row(rung, *bytes, before));
+        before = Some(*bytes);
+    }
     format!(
         "# The ladder
 
@@ -289,7 +344,7 @@ Written by `make ladder`; not edited. From a plain program with std to the init 
 
 {table}
 
-The rungs before `#![no_std]` are [rust-std/init.rs](rust-std/init.rs), and the rungs after it are [rust-raw/init.rs](rust-raw/init.rs); both keep the whole contract. A flag gives what it gives here, in this order; in another order it may give something else.
+The rungs before `#![no_std]` are [rust-std/init.rs](rust-std/init.rs), and the rungs after it are [rust-raw/init.rs](rust-raw/init.rs); both keep the whole contract. What stands below picoinit is not in it. A flag gives what it gives here, in this order; in another order it may give something else.
 
 - {rustc}
 - {linker}
