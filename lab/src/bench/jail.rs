@@ -298,7 +298,7 @@ impl Jail {
             prepare(root)?;
         }
         chdir(root).context("chdir")?;
-        if launch.fresh {
+        if launch.fresh || launch.bare {
             // A new /proc or /sys may be mounted only where the host's is still in sight.
             chroot(".").context("chroot")?;
         } else {
