@@ -131,7 +131,7 @@ const FAULTS: [Fault; 27] = [
     ),
     ("full-pipe", &[("if (wanted.revents == POLLOUT)", "if (wanted.fd)")]),
     ("closed-pipe", &[("if (wanted.revents == POLLOUT)", "if (wanted.revents & POLLOUT)")]),
-    ("deaf-terminal", &[("    never_wait();\n", "")]),
+    ("deaf-terminal", &[("O_WRONLY | O_NONBLOCK", "O_WRONLY")]),
     ("names", &[("*text >= ' ' && *text <= '~' ? *text : '?'", "*text")]),
     ("requests", &[("LINUX_REBOOT_CMD_HALT", "LINUX_REBOOT_CMD_POWER_OFF")]),
     (
