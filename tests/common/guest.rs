@@ -25,6 +25,7 @@ pub fn main() {
         ["watched", socket, call, program @ ..] => watched(number(socket), call, program),
         ["exec-nothing", program] => exec_nothing(program),
         ["stop-init"] => stop_init(),
+        ["outlive-stop"] => outlive_stop(),
         ["leave"] => leave(),
         ["look", ..] => look(&arguments),
         ["orphans", count] => orphans(number(count)),
@@ -227,6 +228,26 @@ fn stop_init() {
     kill(Pid::from_raw(1), Signal::SIGTERM).expect("kill");
     sleep(Duration::from_secs(2));
     exit(9);
+}
+
+/// Tells PID 1 to stop, and ends once PID 1 sleeps again: one that answers has
+/// ended this program by then.
+fn outlive_stop() {
+    let pid1 = Pid::from_raw(1);
+    kill(pid1, Signal::SIGUSR2).expect("kill");
+    kill(pid1, Signal::SIGTERM).expect("kill");
+    let status = |name: &str| {
+        let status = fs::read_to_string("/proc/1/status").expect("read status");
+        let line = status.lines().find(|line| line.starts_with(name)).expect(name);
+        line[name.len()..].trim().to_owned()
+    };
+    while status("ShdPnd:").contains(|digit| digit != '0') {
+        yield_now();
+    }
+    while !status("State:").starts_with('S') {
+        yield_now();
+    }
+    exit(5);
 }
 
 /// Leaves some processes behind, and ends.
