@@ -248,6 +248,15 @@ impl Binary {
             .collect();
         labels.sort();
         labels.dedup_by_key(|(address, ..)| *address);
+        // A generic function is compiled once for each type that it is used with.
+        let mut copies: BTreeMap<String, usize> = BTreeMap::new();
+        for (.., name) in &mut labels {
+            let copy = copies.entry(name.clone()).or_default();
+            *copy += 1;
+            if *copy > 1 {
+                *name = format!("{name}, copy {copy}");
+            }
+        }
         let functions = labels
             .iter()
             .enumerate()

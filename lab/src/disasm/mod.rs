@@ -174,34 +174,52 @@ fn comment(binary: &Binary, pieces: &[Piece]) -> String {
 }
 
 /// The number that these instructions leave in rax, where they are so simple
-/// that it can be seen: a constant is moved there, or pushed and popped.
+/// that it can be seen: a constant is moved there, or pushed and popped, perhaps
+/// by way of another register.
 fn call_number(before: &[Piece]) -> Option<u64> {
     let mut wanted = Register::RAX;
     for piece in before.iter().rev() {
         let Content::Code(instruction) = &piece.content else { return None };
-        if instruction.flow_control() != FlowControl::Next {
-            return None;
+        let mnemonic = instruction.mnemonic();
+        match instruction.flow_control() {
+            // A branch that is not taken changes no register.
+            FlowControl::Next | FlowControl::ConditionalBranch => {}
+            // Nor does a system call, but for these three.
+            _ if mnemonic == Mnemonic::Syscall
+                && ![Register::RAX, Register::RCX, Register::R11].contains(&wanted) => {}
+            _ => return None,
         }
         let is_target = instruction.op_count() > 0
             && instruction.op0_kind() == OpKind::Register
             && instruction.op0_register().full_register() == wanted;
-        match instruction.mnemonic() {
+        let is_read_only = matches!(mnemonic, Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Push);
+        match mnemonic {
             Mnemonic::Push if wanted == Register::None => {
                 return match instruction.op0_kind() {
                     OpKind::Register => None,
                     _ => Some(instruction.immediate(0)),
                 };
             }
-            Mnemonic::Pop if is_target => wanted = Register::None,
-            Mnemonic::Mov if is_target && instruction.op1_kind() != OpKind::Register => {
+            _ if !is_target || is_read_only => {}
+            Mnemonic::Pop => wanted = Register::None,
+            Mnemonic::Mov if instruction.op1_kind() == OpKind::Register => {
+                wanted = instruction.op1_register().full_register();
+            }
+            Mnemonic::Mov if is_constant(instruction.op1_kind()) => {
                 return Some(instruction.immediate(1));
             }
-            Mnemonic::Xor if is_target => return Some(0),
-            _ if is_target => return None,
-            _ => {}
+            Mnemonic::Xor if instruction.op1_register() == instruction.op0_register() => {
+                return Some(0);
+            }
+            _ => return None,
         }
     }
     None
+}
+
+/// Whether an operand is a number in the instruction itself.
+fn is_constant(kind: OpKind) -> bool {
+    !matches!(kind, OpKind::Register | OpKind::Memory)
 }
 
 /// The bytes from an address to the 0 that ends a C string, or to the end of a line.
