@@ -39,7 +39,7 @@ mod x86_64 {
                 "push 0",
                 "mov rsi, rsp",
                 "push rsi",
-                "not qword ptr [rsp]",
+                "neg qword ptr [rsp]",
                 "push 0", // with this, the stack is aligned as the ABI wants it
                 "call {main}", // at a call
                 main = sym $main,
@@ -97,8 +97,8 @@ mod x86_64 {
         fn picoinit_signal_return();
     }
 
-    /// A signal handler with SA_SIGINFO: the signal, and the first words of siginfo_t.
-    pub type Handler = extern "C" fn(i32, &[i32; 3]);
+    /// A signal handler.
+    pub type Handler = extern "C" fn(i32);
 
     /// The kernel's `struct sigaction` for `handler`, as rt_sigaction(2) takes it.
     #[inline(always)]
@@ -108,7 +108,7 @@ mod x86_64 {
         mask: kernel_sigset_t,
     ) -> kernel_sigaction {
         kernel_sigaction {
-            // SAFETY: with SA_SIGINFO, the kernel passes what a Handler takes.
+            // SAFETY: the kernel passes what a Handler takes, and more.
             sa_handler_kernel: unsafe {
                 transmute::<Option<Handler>, __kernel_sighandler_t>(handler)
             },

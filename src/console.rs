@@ -29,7 +29,7 @@ pub fn open() {
     duty!("console");
     loop {
         // open(2) takes the lowest descriptor that is free.
-        let mut descriptor = sys::open(Word(c"/dev/console".as_ptr()), O_RDWR);
+        let mut descriptor = sys::open(Word(c"/dev/console".as_ptr()), O_RDWR | O_NOCTTY);
         if descriptor < 0 {
             descriptor = sys::open(Word(c"/dev/null".as_ptr()), O_RDWR);
         }
@@ -41,6 +41,7 @@ pub fn open() {
 
 /// Begins a session of its own, with the console as its controlling terminal: so
 /// that Ctrl-C and job control work. Where descriptor 0 is no terminal, there is none.
+#[inline(always)] // it has one caller
 pub fn take_control() {
     duty!("console");
     // SAFETY: if descriptor 0 is closed, ioctl(2) says so and does nothing.

@@ -38,7 +38,7 @@ fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: Option<&'
     let returned = sys::mount(Word(kind.as_ptr()), target, flags, data);
     // In a container that may not mount, there is nothing to say of it.
     if returned < 0 && returned != -(EPERM as i32) {
-        say::cannot(c"init: cannot mount ", target, returned);
+        say::cannot(c"mount ", target, returned);
     }
 }
 
@@ -54,6 +54,7 @@ const DEPTH: usize = 16;
 
 /// Unmounts everything, so that nothing written is lost. What cannot be
 /// unmounted is made read-only, which serves as well; so is the root.
+#[inline(never)] // Smaller: nothing else saves so many registers.
 pub fn unmount_all() {
     // At the limit on descriptors, there would be none for the list.
     sys::close(0);

@@ -51,7 +51,7 @@ pub unsafe fn start(shared: &Shared, stack: *const usize) {
     shared.program.store(child, Relaxed);
     if child < 0 {
         // SAFETY: at least one word, then NULL.
-        say::cannot(c"init: cannot run ", unsafe { *argv }, child);
+        say::cannot(c"run ", unsafe { *argv }, child);
         shared.exit_status.store(NOT_EXECUTABLE, Relaxed);
         teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
     }
@@ -91,6 +91,6 @@ fn become_program(argv: *const Word, envp: *const Word) -> ! {
     signals::unblock_all();
     // SAFETY: both arrays end with NULL, as the kernel and `start` made them.
     let (path, error) = unsafe { (*argv, execve(*argv, argv, envp)) };
-    say::cannot(c"init: cannot run ", path, error);
+    say::cannot(c"run ", path, error);
     sys::exit(if error == -(ENOENT as i32) { NOT_FOUND } else { NOT_EXECUTABLE })
 }

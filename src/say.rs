@@ -68,6 +68,7 @@ pub fn print(line: &[u8]) {
 /// call returned; for the number see errno(3), or type `errno -l`.
 pub fn cannot(act: &'static CStr, path: Word, returned: i32) {
     let mut line = Line::empty();
+    line.text(c"init: cannot ");
     line.text(act);
     line.name(path);
     line.end(c": errno ", -returned);

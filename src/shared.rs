@@ -32,7 +32,7 @@ impl Shared {
     /// segment of the program: 56 bytes of ELF header and a page of memory.
     /// But the handler runs on the same stack, further down; so it looks
     /// upwards for the mark that `_start` put below this: a word that is the
-    /// complement of the address after it, which no other word can be by chance.
+    /// negative of the address after it, which no other word can be by chance.
     #[inline(always)]
     pub fn from_stack() -> &'static Shared {
         let here = 0usize;
@@ -42,10 +42,13 @@ impl Shared {
         // SAFETY: the mark is further up on the stack, and after it is what
         // `_start` zeroed, which outlives everything and is shared by atomics only.
         unsafe {
-            while place.read_volatile() != !place.wrapping_add(1).addr() {
+            loop {
+                let word = place.read_volatile();
                 place = place.wrapping_add(1);
+                if word.wrapping_add(place.addr()) == 0 {
+                    return &*place.cast();
+                }
             }
-            &*place.add(1).cast()
         }
     }
 }

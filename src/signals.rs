@@ -31,6 +31,7 @@ pub fn block_all() {
 }
 
 /// Blocks none.
+#[inline(always)] // it has one caller
 pub fn unblock_all() {
     duty!("signals");
     sys::block_signals(NONE);
@@ -68,7 +69,7 @@ pub fn catch_ctrl_alt_del() {
 
 fn set_all(handler: Option<arch::Handler>) {
     // With all signals blocked while it runs, the handler is never interrupted by itself.
-    let action = arch::sigaction(handler, SA_RESTART | SA_SIGINFO, ALL);
+    let action = arch::sigaction(handler, SA_RESTART, ALL);
     for signal in 1.._NSIG + 1 {
         // SAFETY: the handler shares nothing but atomics with what it interrupts.
         // SIGKILL and SIGSTOP cannot be set, which is as it should be.
@@ -78,21 +79,16 @@ fn set_all(handler: Option<arch::Handler>) {
 
 /// Runs when a signal arrives, between any two instructions of the rest.
 ///
-/// It never has to wake the reaping loop. All that it does, signalling
-/// processes, has them end, and that wakes wait4(2); so no request can come
-/// at the wrong moment, and be overlooked.
-///
-/// The details are the first words of siginfo_t: signal, errno, and a code that
-/// is above 0 if the kernel sent it (sigaction(2)): then SIGALRM is the timer's.
-extern "C" fn on_signal(signal: i32, details: &[i32; 3]) {
+/// It does not have to wake the reaping loop: all that it does, signalling
+/// processes, has them end, and that wakes wait4(2). If nobody is left who could
+/// end, and the loop was about to sleep, the timer of the teardown wakes it.
+extern "C" fn on_signal(signal: i32) {
     let shared = Shared::from_stack();
     match signal as u32 {
         SIGUSR1 => teardown::begin(shared, LINUX_REBOOT_CMD_HALT),
         SIGUSR2 => teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF),
         SIGTERM | SIGINT => teardown::begin(shared, LINUX_REBOOT_CMD_RESTART),
-        SIGALRM if teardown::is_under_way(shared) && details[2] > 0 => {
-            teardown::time_is_up(shared);
-        }
+        SIGALRM if teardown::is_under_way(shared) => teardown::on_alarm(shared),
         other => {
             let program = shared.program.load(Relaxed);
             if program > 0 {

@@ -8,6 +8,7 @@
 pub use crate::arch::exit;
 use crate::syscall;
 use core::ffi::c_char;
+use core::mem::MaybeUninit;
 use core::num::NonZero;
 use linux_raw_sys::general::*;
 
@@ -68,7 +69,6 @@ pub fn kill(pid: i32, signal: u32) -> i32 {
 }
 
 /// rt_sigprocmask(2): makes `set` the set of blocked signals. It cannot fail.
-#[inline(never)]
 pub fn block_signals(set: kernel_sigset_t) {
     // SAFETY: reads a set of the size given.
     unsafe { syscall!(__NR_rt_sigprocmask, SIG_SETMASK, &raw const set, 0, size_of_val(&set)) };
@@ -104,6 +104,20 @@ pub fn pause() {
 pub fn alarm(seconds: i32) -> i32 {
     // SAFETY: no memory is involved.
     unsafe { syscall!(__NR_alarm, seconds) }
+}
+
+/// getitimer(2): whether `alarm` went off, or was never set. While the kernel is
+/// still busy with a timer that just did, it says that a microsecond is left.
+pub fn alarm_is_over() -> bool {
+    let mut timer = MaybeUninit::<__kernel_old_itimerval>::uninit();
+    // SAFETY: one struct to write, and it was written, if the call did not fail.
+    let left = unsafe {
+        if syscall!(__NR_getitimer, ITIMER_REAL, timer.as_mut_ptr()) < 0 {
+            return true;
+        }
+        timer.assume_init().it_value
+    };
+    left.tv_sec == 0 && left.tv_usec < 1000
 }
 
 /// reboot(2). Returns 0; or -EPERM if this process may not, or -EINVAL in a
@@ -165,7 +179,6 @@ pub fn mount(kind: Word, target: Word, flags: u32, data: Word) -> i32 {
 }
 
 /// umount2(2). Returns 0, or -EBUSY if it is in use.
-#[inline(never)]
 pub fn unmount(path: Word) -> i32 {
     // SAFETY: a Word is a C string.
     unsafe { syscall!(__NR_umount2, path.0, UMOUNT_NOFOLLOW) }

@@ -4,7 +4,7 @@
 use crate::container::grace;
 use crate::shared::Shared;
 use crate::sys::Word;
-use crate::{mounts, say, signals, sys};
+use crate::{mounts, reap, say, signals, sys};
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::errno::ESRCH;
 use linux_raw_sys::general::{LINUX_REBOOT_CMD_CAD_OFF, SIGCONT, SIGKILL, SIGTERM};
@@ -27,20 +27,30 @@ pub fn is_under_way(shared: &Shared) -> bool {
 /// Tells everyone to end. The reaping loop goes on, and calls [`finish`] once
 /// nobody is left. `command` is what reboot(2) is to do then; the first call decides.
 pub fn begin(shared: &Shared, command: u32) {
-    if !is_under_way(shared) {
-        shared.stopping.store(command, Relaxed);
-        if cfg!(not(feature = "teardown")) {
-            return finish(shared);
-        }
+    if is_under_way(shared) {
+        return;
+    }
+    if cfg!(feature = "teardown") {
         sys::kill(EVERYONE, SIGTERM);
         // A stopped process has to be woken to see that it is to end.
         press(shared, SIGCONT);
     }
+    // From now on, a SIGALRM has the timer asked whether it is over: so it is set before.
+    shared.stopping.store(command, Relaxed);
+    if cfg!(not(feature = "teardown")) {
+        finish(shared);
+    }
 }
 
-/// Called when the time of the teardown runs out: first everyone is killed,
-/// then left behind.
-pub fn time_is_up(shared: &Shared) {
+/// Called at a SIGALRM. When the time of the teardown runs out, first everyone is
+/// killed, then left behind.
+///
+/// Anyone may send that signal, and then the timer's own is lost, because one that
+/// is pending is not sent twice (signal(7)); so each time, the timer itself is asked.
+pub fn on_alarm(shared: &Shared) {
+    if !sys::alarm_is_over() {
+        return;
+    }
     if shared.killed.load(Relaxed) {
         return finish(shared);
     }
@@ -57,7 +67,7 @@ fn grace(_: &Shared) -> i32 {
 fn press(shared: &Shared, signal: u32) {
     let returned = sys::kill(EVERYONE, signal);
     if !matches!(returned, 0 | NOBODY) {
-        say::cannot(c"init: cannot signal ", Word(c"everyone".as_ptr()), returned);
+        say::cannot(c"signal ", Word(c"everyone".as_ptr()), returned);
     }
     // Without a timer there can be no time to wait.
     if sys::alarm(grace(shared)) < 0 {
@@ -101,7 +111,8 @@ fn reboot_is_refused(command: u32) -> bool {
     let child = sys::fork();
     if child > 0 {
         let (ended, status) = sys::wait(child);
-        if ended == child {
+        // One that was killed, as where no memory is left, has said nothing.
+        if ended == child && reap::signal(status) == 0 {
             return status != 0;
         }
     }
