@@ -55,8 +55,8 @@ pub fn take_control() {
 /// written to as long as it has room for a part of a line (`n_tty_poll` in
 /// drivers/tty/n_tty.c). The program's own descriptor stays as it was.
 ///
-/// If that cannot be done, because the terminal belongs to somebody else or /proc
-/// is not there, PID 1 may have to wait.
+/// If that cannot be done, because it is a socket, the terminal belongs to
+/// somebody else or /proc is not there, PID 1 may have to wait.
 pub fn never_wait() {
     duty!("console");
     // A file on a disk keeps nobody waiting; and opened once more, it would have

@@ -153,7 +153,7 @@ pub fn is_writable(descriptor: i32) -> bool {
 }
 
 /// lseek(2): whether `descriptor` has an offset, as a file on a disk; a
-/// terminal, a pipe and a socket have none.
+/// terminal, a pipe and a socket have none. One of 2 GiB or more may be overlooked.
 pub fn has_offset(descriptor: i32) -> bool {
     // SAFETY: no memory is involved.
     unsafe { syscall!(__NR_lseek, descriptor, 0, SEEK_CUR) >= 0 }

@@ -165,6 +165,34 @@ echo status 0 > $VERDICT
 }
 
 #[test]
+fn skips_random_words_of_the_kernel_command_line() {
+    let tree = Tree::new("");
+    let script = "echo words $#; echo status 0 > $VERDICT\n";
+    tree.script("etc/words", script);
+    let rounds = if env::var_os("TORTURE").is_some() { 20 } else { 1 };
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..rounds {
+        // Such as mean nothing to the kernel, to make or to a shell.
+        let mut word = || -> String {
+            let letters: Vec<char> = "az09/=.-,:;!?*[]{}()<>|&~%^@+éß→\u{7f}".chars().collect();
+            let first = ["_", "@", "~", "ß"][random.usize(..4)];
+            let rest = (0..random.usize(..40)).map(|_| letters[random.usize(..letters.len())]);
+            first.chars().chain(rest).collect()
+        };
+        let [before, after] = [(); 2].map(|()| (0..10).map(|_| word()).collect::<Vec<_>>());
+        let boot = tree.run(&[&format!(
+            "APPEND={} -- /bin/sh /etc/words {}",
+            before.join(" "),
+            after.join(" ")
+        )]);
+        boot.demand(boot.status == Some(0), &format!("seed {seed}: make ends with status 0"));
+        boot.demand_line("words 10");
+        boot.demand(!boot.programs.contains("init: cannot"), &format!("seed {seed}: no complaint"));
+    }
+}
+
+#[test]
 fn ctrl_alt_del_ends_the_machine_in_order() {
     let tree = Tree::new(
         r#"

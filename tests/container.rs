@@ -5,8 +5,10 @@ mod common;
 
 use common::{Namespace, TempDir};
 use std::fs;
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// What a container's PID 1 printed, and how it ended.
 struct Ended {
@@ -60,8 +62,8 @@ fn bubblewrap(init: &Path, words: &[&str]) -> Ended {
     output.expect("run bwrap").into()
 }
 
-/// The same, by runc.
-fn runc(init: &Path, words: &[&str]) -> Ended {
+/// The same, by runc; on a terminal if there is one.
+fn runc(init: &Path, words: &[&str], terminal: Option<OwnedFd>) -> Ended {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let bundle = TempDir::new();
@@ -78,25 +80,34 @@ fn runc(init: &Path, words: &[&str]) -> Ended {
         ["pid", "ipc", "uts", "mount", "network"].map(|kind| format!(r#"{{"type": "{kind}"}}"#));
     let config = format!(
         r#"{{"ociVersion": "1.0.2", "root": {{"path": "rootfs"}}, "hostname": "c",
-            "process": {{"user": {{"uid": 0, "gid": 0}}, "cwd": "/", "args": [{}], "env": ["PATH=/bin"]}},
+            "process": {{"terminal": {}, "user": {{"uid": 0, "gid": 0}}, "cwd": "/", "args": [{}], "env": ["PATH=/bin"]}},
             "mounts": [{{"destination": "/proc", "type": "proc", "source": "proc"}},
                 {{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}},
                 {{"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance"]}},
                 {{"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]}},
                 {{"destination": "/run", "type": "tmpfs", "source": "mine"}}],
             "linux": {{"namespaces": [{}]}}}}"#,
+        terminal.is_some(),
         words.join(", "),
         namespaces.join(", "),
     );
     fs::write(bundle.path().join("config.json"), config).expect("write config.json");
-    let output = Command::new("timeout")
-        .args(["--kill-after=1", "60", "runc", "--root"])
+    let mut command = Command::new("timeout");
+    command
+        // In the background, it could not set the terminal.
+        .args(["--foreground", "--kill-after=1", "60", "runc", "--root"])
         .arg(bundle.path().join("state"))
         .args(["run", "--bundle"])
         .arg(bundle.path())
-        .arg(format!("picoinit-{}-{number}", std::process::id()))
-        .output();
-    output.expect("run runc").into()
+        .arg(format!("picoinit-{}-{number}", std::process::id()));
+    if let Some(terminal) = terminal {
+        let stdio = || Stdio::from(terminal.try_clone().expect("dup"));
+        command.stdin(stdio()).stdout(stdio()).stderr(stdio());
+        drop(terminal);
+        let status = command.status().expect("run runc");
+        return Ended { status: status.code(), console: String::new() };
+    }
+    command.output().expect("run runc").into()
 }
 
 /// What podman says and how it ends, with its own init replaced by ours. It puts a
@@ -146,11 +157,14 @@ fn exit_statuses_are_passed_on() {
         let ended = bubblewrap(&common::init(), &["/bin/sh", "-c", &format!("exit {status}")]);
         assert_eq!(ended.status, Some(status), "{}", ended.console);
     }
-    let ended = bubblewrap(&common::init(), &["/bin/sh", "-c", "kill -KILL $$"]);
+    let killed = ["/bin/sh", "-c", "kill -KILL $$"];
+    let ended = bubblewrap(&common::init(), &killed);
     assert_eq!(ended.status, Some(128 + 9), "{}", ended.console);
+    let twin = bubblewrap(&common::guest(), &[&["naive"], &killed[..]].concat());
+    assert_eq!(twin.status, Some(1), "{}", twin.console);
     if can_run_runc() {
         for status in [0, 1, 42, 127, 255] {
-            let ended = runc(&common::init(), &["/bin/sh", "-c", &format!("exit {status}")]);
+            let ended = runc(&common::init(), &["/bin/sh", "-c", &format!("exit {status}")], None);
             assert_eq!(ended.status, Some(status), "{}", ended.console);
         }
     }
@@ -165,6 +179,37 @@ fn sigterm_stops_everyone() {
     let killed = ended.console.lines().filter(|line| line.ends_with("killed by signal 15")).count();
     // The program and the one in the background; a third one may have begun.
     assert!(killed >= 2, "{}", ended.console);
+    let script = "kill -TERM 1; exit 1";
+    let twin = bubblewrap(&common::guest(), &["naive", "/bin/sh", "-c", script]);
+    assert_eq!(twin.status, Some(1), "{}", twin.console);
+}
+
+#[test]
+fn the_program_has_the_terminal_of_the_container() {
+    if !can_run_runc() {
+        return;
+    }
+    // Whether it leads its session, and whether that has a controlling terminal.
+    let script = "read -r pid name state parent group session terminal rest < /proc/self/stat;
+        [ $session = $$ ] && [ $terminal != 0 ] && : < /dev/tty && exit 7; exit 8";
+    let run = |words: &[&str]| {
+        let (mut terminal, console) = common::terminal();
+        let reader = std::thread::spawn(move || {
+            let mut said = Vec::new();
+            // On a terminal that nobody has open any more, reading fails.
+            let _ = terminal.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        let ended = runc(&common::init(), words, Some(console));
+        Ended { console: reader.join().expect("the reader"), ..ended }
+    };
+    let ended = run(&["/bin/sh", "-c", script]);
+    assert_eq!(ended.status, Some(7), "{}", ended.console);
+    // One that the program starts does not lead; and where no terminal is, there is none to have.
+    let twin = run(&["/bin/sh", "-c", "sh -c \"$0\"; exit $?", script]);
+    assert_eq!(twin.status, Some(8), "{}", twin.console);
+    let twin = runc(&common::init(), &["/bin/sh", "-c", script], None);
+    assert_eq!(twin.status, Some(8), "{}", twin.console);
 }
 
 #[test]
@@ -172,7 +217,7 @@ fn nothing_is_said_of_what_a_container_may_not_do() {
     let ended = bubblewrap(&common::init(), &["/bin/sh", "-c", "exit 3"]);
     assert_eq!(ended.console, "init: pid 2 exited with status 3\n");
     if can_run_runc() {
-        let ended = runc(&common::init(), &["/bin/sh", "-c", "exit 3"]);
+        let ended = runc(&common::init(), &["/bin/sh", "-c", "exit 3"], None);
         let lines: Vec<&str> = ended.console.lines().collect();
         assert!(
             lines.len() == 1 && lines[0].ends_with(" exited with status 3"),

@@ -224,6 +224,19 @@ fn loses_no_stop_request_in_a_storm() {
 }
 
 #[test]
+fn ends_whoever_floods_it_with_alarms() {
+    let flood = |init: &[&str], patience: &str| {
+        Namespace::with_init(init, &["/guest", "alarm-flood", patience]).run()
+    };
+    for _ in 0..amount(1, 20) {
+        let outcome = flood(&["/init"], "40");
+        demand(outcome.code() == Some(128 + libc::SIGKILL), &outcome);
+    }
+    let twin = flood(&["/guest", "naive"], "1");
+    demand(twin.code() == Some(9), &twin);
+}
+
+#[test]
 fn gives_time_to_end_whatever_signals_come() {
     let run = |init: fn(&[&str]) -> Namespace| init(&["/guest", "disturbed"]).run();
     let saved = |outcome: &Outcome| outcome.report.contains(&"saved".into());

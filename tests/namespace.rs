@@ -401,4 +401,8 @@ fn goes_on_when_the_machine_does() {
     common::wait_until("it restarts the machine", || asked("RESTART") == 1 && idle());
     common::signal(pid1, libc::SIGKILL);
     let _ = child.wait();
+    // An init that ends with its program is not there any more.
+    let twin = ["/guest", "without-reboot", "/guest", "naive"];
+    let outcome = Namespace::with_init(&twin, &["/guest", "exit", "4"]).run();
+    assert_eq!(outcome.code(), Some(4));
 }

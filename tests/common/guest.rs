@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpgrp, getpid, getppid, getsid, pipe, setsid};
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -20,10 +21,13 @@ pub fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
     match words.as_slice() {
+        // Started as /init.
+        ["/guest", program @ ..] => fragile(program),
         ["naive", program @ ..] => naive(program),
         ["without-reboot", program @ ..] => without_reboot(program),
         ["watched", socket, call, program @ ..] => watched(number(socket), call, program),
         ["exec-nothing", program] => exec_nothing(program),
+        ["random-environment", seed, program @ ..] => random_environment(number(seed), program),
         ["stop-init"] => stop_init(),
         ["outlive-stop"] => outlive_stop(),
         ["leave"] => leave(),
@@ -49,6 +53,7 @@ pub fn main() {
         ["all-signals", count, patience] => all_signals(number(count), number(patience)),
         ["stop-in-storm", signal, patience] => stop_in_storm(number(signal), number(patience)),
         ["disturbed"] => disturbed(),
+        ["alarm-flood", patience] => alarm_flood(number(patience)),
         other => panic!("guest: what is {other:?}?"),
     }
 }
@@ -131,6 +136,21 @@ fn naive(program: &[&str]) -> ! {
     exit(child.wait().expect("wait").code().unwrap_or(1))
 }
 
+/// An init that works as long as nothing fails: it asks for children without
+/// sleeping, gives up where it gets no answer, and does not know of signals.
+fn fragile(program: &[&str]) -> ! {
+    let child = Command::new("/guest").args(program).spawn().expect("spawn").id() as i32;
+    let mut failures = 0;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) if pid.as_raw() == child => exit(status),
+            Ok(_) => {}
+            Err(_) if failures < 2000 => failures += 1,
+            Err(_) => exit(1),
+        }
+    }
+}
+
 /// Becomes `program`, to which reboot(2) says that all is well, and does
 /// nothing: as a machine that goes on after it was switched off.
 fn without_reboot(program: &[&str]) -> ! {
@@ -202,6 +222,24 @@ fn exec_nothing(program: &str) -> ! {
     // SAFETY: a C string, and two arrays that end with NULL.
     unsafe { libc::execve(program.as_ptr(), none.as_ptr(), none.as_ptr()) };
     panic!("execve: {}", Errno::last())
+}
+
+/// Becomes `program`, with an environment of random bytes, some after the names
+/// that PID 1 may look for.
+fn random_environment(seed: u64, program: &[&str]) -> ! {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let environment: Vec<CString> = (0..random.usize(..30))
+        .map(|_| {
+            let name = ["", "PATH=", "PICOINIT_GRACE=", "PATH", "="][random.usize(..5)];
+            let length = if random.u8(..8) == 0 { random.usize(..9000) } else { random.usize(..8) };
+            let byte = |_| if random.bool() { random.u8(1..) } else { b":/=09"[random.usize(..5)] };
+            let value: Vec<u8> = (0..length).map(byte).collect();
+            CString::new([name.as_bytes(), &value].concat()).expect("no NUL")
+        })
+        .collect();
+    let words: Vec<CString> =
+        program.iter().map(|word| CString::new(*word).expect("no NUL")).collect();
+    panic!("execve: {:?}", nix::unistd::execve(&words[0], &words, &environment))
 }
 
 /// Leaves orphans behind, and a process that waits to be ended.
@@ -441,6 +479,25 @@ fn slow() {
     wait_for_end(reader);
 }
 
+/// Floods PID 1 with SIGALRM, and tells it to stop. Nobody here heeds SIGTERM.
+/// Ends with status 9 if nothing comes of it.
+fn alarm_flood(patience: u64) {
+    disregard(libc::SIGTERM);
+    disregard(libc::SIGALRM);
+    for _ in 0..2 {
+        spawn(|| {
+            loop {
+                // SAFETY: a plain system call.
+                unsafe { libc::kill(1, libc::SIGALRM) };
+            }
+        });
+    }
+    // SAFETY: a plain system call.
+    unsafe { libc::kill(1, libc::SIGUSR2) };
+    sleep(Duration::from_secs(patience));
+    exit(9)
+}
+
 /// Leaves a stopped process behind, which ends when SIGTERM and SIGCONT come, and ends.
 fn stopped() {
     let pid = spawn(|| {
@@ -613,6 +670,8 @@ fn stop_in_storm(signal: i32, patience: u64) {
 /// Leaves a process behind that needs 300 ms to end after SIGTERM, and in this
 /// time sends SIGALRM to PID 1; and ends.
 fn disturbed() {
+    orphan(|| 0);
+    report_zombies();
     let (reader, writer) = pipe().expect("pipe");
     let mut term = SigSet::empty();
     term.add(Signal::SIGTERM);

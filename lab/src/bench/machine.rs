@@ -39,12 +39,17 @@ pub fn here() -> Result<Vec<String>> {
         format!("kernel: Linux {}", kernel.trim()),
         format!("system: {}", value(&system, "PRETTY_NAME", '=')),
         format!("compiler: {}", output("rustc", &["--version"])?),
-        format!(
-            "picoinit: {}, {}",
-            env!("CARGO_PKG_VERSION"),
-            output("git", &["describe", "--always", "--dirty", "--abbrev=10"]).unwrap_or_default()
-        ),
+        format!("picoinit: {}, {}", env!("CARGO_PKG_VERSION"), commit().unwrap_or_default()),
     ])
+}
+
+/// The commit that is measured, and whether anything in it was changed. Texts and
+/// charts do not count: they are what is being written.
+fn commit() -> Result<String> {
+    let commit = output("git", &["rev-parse", "--short=10", "HEAD"])?;
+    let status = ["status", "--porcelain", "--", ":!*.md", ":!*.svg"];
+    let changed = !output("git", &status)?.is_empty();
+    Ok(commit + if changed { "-dirty" } else { "" })
 }
 
 /// How long the machine's processors have been busy, all together.
