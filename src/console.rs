@@ -22,6 +22,10 @@ pub fn let_go() {
     unsafe { syscall!(__NR_ioctl, 0, TIOCNOTTY) };
 }
 
+/// For reading and writing. PID 1 leads a session in some containers, and is not
+/// to get what it opens as its controlling terminal.
+const FLAGS: u32 = O_RDWR | O_NOCTTY;
+
 /// Opens the console on those of the descriptors 0, 1 and 2 that are closed;
 /// or /dev/null if there is no console, so that no file that a program opens
 /// later becomes its standard error by accident.
@@ -29,9 +33,9 @@ pub fn open() {
     duty!("console");
     loop {
         // open(2) takes the lowest descriptor that is free.
-        let mut descriptor = sys::open(Word(c"/dev/console".as_ptr()), O_RDWR | O_NOCTTY);
+        let mut descriptor = sys::open(Word(c"/dev/console".as_ptr()), FLAGS);
         if descriptor < 0 {
-            descriptor = sys::open(Word(c"/dev/null".as_ptr()), O_RDWR);
+            descriptor = sys::open(Word(c"/dev/null".as_ptr()), FLAGS);
         }
         if !(0..=2).contains(&descriptor) {
             return sys::close(descriptor);
