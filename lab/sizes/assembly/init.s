@@ -270,9 +270,10 @@ become_program:
 exit:
         system  SYS_exit
 
-# Opens the file rdi to read and to write.
+# Opens the file rdi to read and to write. If it is a terminal, it is the
+# program's, and PID 1 does not take it.
 open_rw:
-        load    rsi, O_RDWR
+        mov     esi, O_RDWR + O_NOCTTY
 open:
         system  SYS_open
         ret

@@ -123,7 +123,7 @@ static void open_console(void)
 {
     int descriptor;
     do { /* open(2) takes the lowest descriptor that is free */
-        descriptor = open("/dev/console", O_RDWR);
+        descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0)
             descriptor = open("/dev/null", O_RDWR);
     } while (descriptor >= 0 && descriptor <= STDERR_FILENO);

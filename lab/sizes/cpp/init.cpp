@@ -106,7 +106,7 @@ void unmount_all()
 void open_console()
 {
     for (;;) { // open(2) takes the lowest descriptor that is free
-        int descriptor = open("/dev/console", O_RDWR);
+        int descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0)
             descriptor = open("/dev/null", O_RDWR);
         if (descriptor < 0 || descriptor > STDERR_FILENO) {

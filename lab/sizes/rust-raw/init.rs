@@ -360,7 +360,7 @@ fn open(path: &CStr, flags: u32) -> i32 {
 fn open_console() {
     loop {
         // open(2) takes the lowest descriptor that is free.
-        let mut descriptor = open(c"/dev/console", O_RDWR);
+        let mut descriptor = open(c"/dev/console", O_RDWR | O_NOCTTY);
         if descriptor < 0 {
             descriptor = open(c"/dev/null", O_RDWR);
         }

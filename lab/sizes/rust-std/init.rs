@@ -314,7 +314,7 @@ fn reboot_is_refused(command: i32) -> bool {
 /// Opens the console on those of the descriptors 0, 1 and 2 that are closed.
 fn open_console() {
     // SAFETY: a C string.
-    let open = |path: &CStr| unsafe { c::open(path.as_ptr(), c::O_RDWR) };
+    let open = |path: &CStr| unsafe { c::open(path.as_ptr(), c::O_RDWR | c::O_NOCTTY) };
     loop {
         // open(2) takes the lowest descriptor that is free.
         let mut descriptor = open(c"/dev/console");

@@ -202,7 +202,7 @@ fn open(path: Word, flags: i32) i32 {
 fn open_console() void {
     while (true) {
         // open(2) takes the lowest descriptor that is free.
-        var descriptor = open("/dev/console", O_RDWR);
+        var descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0) descriptor = open("/dev/null", O_RDWR);
         if (descriptor < 0 or descriptor > 2) {
             _ = system(.close, .{descriptor});
