@@ -103,7 +103,7 @@ fn all_keep_the_contract() {
 /// A row; and what to replace by what in the twin in C, so that it fails this row.
 type Fault = (&'static str, &'static [(&'static str, &'static str)]);
 
-const FAULTS: [Fault; 27] = [
+const FAULTS: [Fault; 28] = [
     ("pid", &[("sys0(__NR_getpid) != 1", "sys0(__NR_getpid) == 0")]),
     ("mounts", &[("flags | MS_NOSUID | MS_NOEXEC", "flags | MS_NOEXEC")]),
     ("mounted", &[("& STATX_ATTR_MOUNT_ROOT", "& 0")]),
@@ -141,6 +141,15 @@ const FAULTS: [Fault; 27] = [
     ("patience", &[("kill(EVERYONE, SIGTERM);", "kill(EVERYONE, SIGKILL);")]),
     ("prompt", &[("if (pid == -ECHILD && state->stopping)", "if (pid == 0 && state->killed)")]),
     ("kill", &[("return press(SIGKILL);", "return press(SIGTERM);")]),
+    // Only one that the kernel sent is taken for the timer's.
+    (
+        "lost-alarm",
+        &[
+            ("sigset_t all = -1;", "sigset_t all = -1; int info[32];"),
+            ("(long)&all, 0, 0, sizeof all", "(long)&all, (long)info, 0, sizeof all"),
+            ("if (!alarm_is_over())", "if (info[2] <= 0 || !alarm_is_over())"),
+        ],
+    ),
     ("unmounts", &[("DEPTH = 16,", "DEPTH = 1, ")]),
     ("power-off", &[("status, child = fork();", "status, child = -1;")]),
     ("survives", &[("    state->stopping = 0;\n", "    exit(0);\n")]),
@@ -148,7 +157,7 @@ const FAULTS: [Fault; 27] = [
     (
         "idle",
         &[
-            ("(long)&info, 0, sizeof all", "(long)&info, (long)(long[]){ 1, 0 }, sizeof all"),
+            ("(long)&all, 0, 0, sizeof all", "(long)&all, 0, (long)(long[]){ 1, 0 }, sizeof all"),
             ("if (signal != -EINTR)", "if (signal != -EINTR && signal != -EAGAIN)"),
         ],
     ),

@@ -186,7 +186,7 @@ nobody:
 1:
         push    -1              # all signals
         mov     rdi, rsp
-        mov     rsi, r14
+        xor     esi, esi
         xor     edx, edx
         load    r10, 8
         system_ SYS_rt_sigtimedwait
@@ -223,9 +223,19 @@ signal:
         jne     4f
         test    r12d, r12d
         jz      4f
-        cmp     dword ptr [r14 + SI_CODE], 0
-        jle     4f              # not from the kernel, so not the timer's
-        dec     r13d
+        # Anyone may send it, and then the timer's own is lost, because one that is
+        # pending is not sent twice; so the timer itself is asked. While the kernel
+        # is still busy with one that just went off, it says 1 microsecond.
+        xor     edi, edi        # ITIMER_REAL
+        mov     rsi, r14
+        system  SYS_getitimer
+        test    eax, eax
+        js      5f
+        cmp     qword ptr [r14 + SECONDS_LEFT], 0
+        jne     live
+        cmp     qword ptr [r14 + MICROSECONDS_LEFT], 1000
+        jae     live
+5:      dec     r13d
         jz      3f
         load    r13, 1
         load    rsi, SIGKILL

@@ -4,7 +4,6 @@
  * so there are no handlers, and nothing that they and the rest could fight over. */
 
 #include <asm/ioctls.h>
-#include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
@@ -133,6 +132,15 @@ static void block_signals(sigset_t set)
 static int alarm(int seconds)
 {
     return sys1(__NR_alarm, seconds);
+}
+
+/* While the kernel is still busy with a timer that just went off, it says that a
+ * microsecond is left. */
+static int alarm_is_over(void)
+{
+    struct itimerval timer;
+    return sys2(__NR_getitimer, ITIMER_REAL, (long)&timer) < 0 ||
+           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
 }
 
 /* Lines. Each is one write(2), so that the lines of several processes never tear. */
@@ -368,8 +376,7 @@ static void reap_all(struct state *state)
 static void heed_signal(struct state *state)
 {
     sigset_t all = -1;
-    siginfo_t info;
-    int signal = sys4(__NR_rt_sigtimedwait, (long)&all, (long)&info, 0, sizeof all);
+    int signal = sys4(__NR_rt_sigtimedwait, (long)&all, 0, 0, sizeof all);
     if (signal < 0) {
         /* A kernel that refuses this would have PID 1 spin. */
         if (signal != -EINTR)
@@ -387,9 +394,12 @@ static void heed_signal(struct state *state)
     case SIGINT:
         return begin_teardown(state, LINUX_REBOOT_CMD_RESTART);
     case SIGALRM:
-        /* From the kernel, it is the timer's. */
-        if (!state->stopping || info.si_code <= 0)
+        if (!state->stopping)
             break;
+        /* Anyone may send it, and then the timer's own is lost, because one that
+         * is pending is not sent twice; so the timer itself is asked. */
+        if (!alarm_is_over())
+            return;
         if (state->killed)
             return finish(state);
         state->killed = 1;

@@ -17,6 +17,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,6 +174,15 @@ static void press(int signal)
     alarm(GRACE);
 }
 
+/* While the kernel is still busy with a timer that just went off, it says that a
+ * microsecond is left. */
+static int alarm_is_over(void)
+{
+    struct itimerval timer;
+    return getitimer(ITIMER_REAL, &timer) < 0 ||
+           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
+}
+
 static void begin_teardown(int command)
 {
     if (stopping)
@@ -235,8 +245,7 @@ static void reap_all(void)
 /* Waits for a signal, and does what it asks for. */
 static void heed_signal(const sigset_t *all)
 {
-    siginfo_t info;
-    int signal = sigwaitinfo(all, &info);
+    int signal = sigwaitinfo(all, NULL);
     if (signal < 0) {
         /* A kernel that refuses this would have PID 1 spin. */
         if (errno != EINTR)
@@ -254,9 +263,12 @@ static void heed_signal(const sigset_t *all)
     case SIGINT:
         return begin_teardown(RB_AUTOBOOT);
     case SIGALRM:
-        /* From the kernel, it is the timer's. */
-        if (!stopping || info.si_code <= 0)
+        if (!stopping)
             break;
+        /* Anyone may send it, and then the timer's own is lost, because one that
+         * is pending is not sent twice; so the timer itself is asked. */
+        if (!alarm_is_over())
+            return;
         if (killed)
             return finish();
         killed = 1;

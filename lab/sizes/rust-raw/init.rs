@@ -23,6 +23,7 @@ mod kernel {
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
     pub const DUP2: usize = 33;
+    pub const GETITIMER: usize = 36;
     pub const ALARM: usize = 37;
     pub const GETPID: usize = 39;
     pub const FORK: usize = 57;
@@ -55,6 +56,7 @@ mod kernel {
     pub const SIGCONT: i32 = 18;
     pub const SIG_SETMASK: i32 = 2;
     pub const SIGNALS: i32 = 64;
+    pub const ITIMER_REAL: i32 = 0;
 
     pub const MS_RDONLY: u32 = 1;
     pub const MS_NOSUID: u32 = 2;
@@ -246,9 +248,7 @@ impl State {
     /// Waits for a signal, and does what it asks for.
     fn heed_signal(&mut self) {
         let all = !0u64;
-        // siginfo_t begins with the signal, an errno, and a code.
-        let mut details = MaybeUninit::<[i32; 32]>::uninit();
-        let signal = system!(RT_SIGTIMEDWAIT, &raw const all, details.as_mut_ptr(), 0, 8);
+        let signal = system!(RT_SIGTIMEDWAIT, &raw const all, 0, 0, 8);
         if signal < 0 {
             // A kernel that refuses this would have PID 1 spin.
             if signal != -EINTR {
@@ -256,15 +256,17 @@ impl State {
             }
             return;
         }
-        // SAFETY: the call succeeded, so the kernel wrote it.
-        let code = unsafe { details.as_ptr().cast::<i32>().add(2).read() };
         match signal {
             SIGCHLD => {}
             SIGUSR1 => self.begin_teardown(HALT),
             SIGUSR2 => self.begin_teardown(POWER_OFF),
             SIGTERM | SIGINT => self.begin_teardown(RESTART),
-            // From the kernel, it is the timer's.
-            SIGALRM if self.stopping != 0 && code > 0 => {
+            // Anyone may send it, and then the timer's own is lost, because one that
+            // is pending is not sent twice; so the timer itself is asked.
+            SIGALRM if self.stopping != 0 => {
+                if !alarm_is_over() {
+                    return;
+                }
                 if self.killed {
                     return self.finish();
                 }
@@ -350,6 +352,19 @@ fn block_signals(set: u64) {
 /// Sends SIGALRM to PID 1, once, in so many seconds; 0 is never.
 fn alarm(seconds: i32) -> i32 {
     system!(ALARM, seconds)
+}
+
+/// While the kernel is still busy with a timer that just went off, it says that a
+/// microsecond is left.
+fn alarm_is_over() -> bool {
+    // struct itimerval: an interval, and what is left; each is seconds and microseconds.
+    let mut timer = MaybeUninit::<[i64; 4]>::uninit();
+    if system!(GETITIMER, ITIMER_REAL, timer.as_mut_ptr()) < 0 {
+        return true;
+    }
+    // SAFETY: the call succeeded, so the kernel wrote it.
+    let [_, _, seconds, microseconds] = unsafe { timer.assume_init() };
+    seconds == 0 && microseconds < 1000
 }
 
 fn open(path: &CStr, flags: u32) -> i32 {

@@ -32,6 +32,7 @@ const SIGTERM = 15;
 const SIGCHLD = 17;
 const SIGCONT = 18;
 const SIG_SETMASK = 2;
+const ITIMER_REAL = 0;
 const signals = 64;
 const AT_FDCWD = -100;
 const UMOUNT_NOFOLLOW = 8;
@@ -108,9 +109,7 @@ const State = struct {
     /// Waits for a signal, and does what it asks for.
     fn heed_signal(state: *State) void {
         const all: u64 = ~@as(u64, 0);
-        // siginfo_t begins with the signal, an errno, and a code.
-        var details: [32]i32 = undefined;
-        const signal = system(.rt_sigtimedwait, .{ &all, &details, 0, 8 });
+        const signal = system(.rt_sigtimedwait, .{ &all, 0, 0, 8 });
         if (signal < 0) {
             // A kernel that refuses this would have PID 1 spin.
             if (signal != -EINTR) _ = system(.poll, .{ 0, 0, -1 });
@@ -121,8 +120,10 @@ const State = struct {
             SIGUSR1 => return state.begin_teardown(.HALT),
             SIGUSR2 => return state.begin_teardown(.POWER_OFF),
             SIGTERM, SIGINT => return state.begin_teardown(.RESTART),
-            // From the kernel, it is the timer's.
-            SIGALRM => if (state.stopping != null and details[2] > 0) {
+            // Anyone may send it, and then the timer's own is lost, because one that
+            // is pending is not sent twice; so the timer itself is asked.
+            SIGALRM => if (state.stopping != null) {
+                if (!alarm_is_over()) return;
                 if (state.killed) return state.finish();
                 state.killed = true;
                 return press(SIGKILL);
@@ -192,6 +193,15 @@ fn block_signals(set: u64) void {
 /// Sends SIGALRM to PID 1, once, in so many seconds; 0 is never.
 fn alarm(seconds: i32) i32 {
     return system(.alarm, .{seconds});
+}
+
+/// While the kernel is still busy with a timer that just went off, it says that a
+/// microsecond is left.
+fn alarm_is_over() bool {
+    // struct itimerval: an interval, and what is left; each is seconds and microseconds.
+    var timer: [4]i64 = undefined;
+    return system(.getitimer, .{ ITIMER_REAL, &timer }) < 0 or
+        timer[2] == 0 and timer[3] < 1000;
 }
 
 fn open(path: Word, flags: i32) i32 {

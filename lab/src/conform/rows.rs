@@ -63,6 +63,11 @@ pub const ROWS: &[Row] = &[
     Row { name: "patience", demand: "stopping, gives everyone time to end", check: patience },
     Row { name: "prompt", demand: "waits no longer than anybody is left", check: prompt },
     Row { name: "kill", demand: "kills who does not end", check: kills },
+    Row {
+        name: "lost-alarm",
+        demand: "kills, too, if a SIGALRM hides the timer's",
+        check: lost_alarm,
+    },
     Row { name: "unmounts", demand: "leaves file systems clean", check: unmounts },
     Row { name: "power-off", demand: "powers off when the program ends", check: power_off },
     Row { name: "survives", demand: "lives on if the machine does", check: survives },
@@ -536,6 +541,19 @@ fn kills(bench: &Bench) -> Result<()> {
     let outcome = Setup::new(&["/guest", "stubborn"]).run(bench)?;
     outcome.expect_announced()?;
     outcome.expect_end(End::Status(0))
+}
+
+fn lost_alarm(bench: &Bench) -> Result<()> {
+    let run = Setup::new(&["/guest", "send-alarms"]).start(bench)?;
+    run.until("a program that is told to end, and sends SIGALRM, has saved its work", || {
+        run.out("report") == "saved\n"
+    })?;
+    // A signal that is pending is not sent twice: if PID 1 cannot take the program's
+    // before its own timer goes off, at the end of the grace time, the timer's is lost.
+    run.signal(Signal::SIGSTOP)?;
+    sleep(Duration::from_secs(6));
+    run.signal(Signal::SIGCONT)?;
+    run.outcome(super::PATIENCE)?.expect_end(End::Status(128 + 9))
 }
 
 fn unmounts(bench: &Bench) -> Result<()> {
