@@ -485,7 +485,9 @@ finish:
         system  SYS_wait4
         pop     rdx             # its status
         test    eax, eax
-        jg      4f
+        jle     3f
+        test    dl, 0x7f
+        jz      4f              # one that was killed has said nothing
 3:      push    rax
         mov     edx, r12d
         call    reboot

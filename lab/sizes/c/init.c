@@ -199,8 +199,9 @@ static int reboot_is_refused(int command)
 {
     int status;
     pid_t child = fork();
-    if (child > 0 && waitpid(child, &status, 0) == child)
-        return status;
+    /* One that was killed, as where no memory is left, has said nothing. */
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status))
+        return WEXITSTATUS(status);
     int is_refused = reboot(command) < 0;
     if (child == 0)
         _exit(is_refused);

@@ -167,8 +167,9 @@ bool reboot_is_refused(int command)
 {
     pid_t child = fork();
     int status;
-    if (child > 0 && waitpid(child, &status, 0) == child)
-        return status != 0;
+    // One that was killed, as where no memory is left, has said nothing.
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status))
+        return WEXITSTATUS(status) != 0;
     bool is_refused = reboot(command) < 0;
     if (child == 0)
         _exit(is_refused);

@@ -197,8 +197,9 @@ func rebootIsRefused(command int) bool {
 		for err == syscall.EINTR {
 			pid, err = syscall.Wait4(int(child), &status, 0, nil)
 		}
-		if pid == int(child) {
-			return status != 0
+		// One that was killed, as where no memory is left, has said nothing.
+		if pid == int(child) && status.Exited() {
+			return status.ExitStatus() != 0
 		}
 	}
 	_, _, refused := syscall.RawSyscall(syscall.SYS_REBOOT,

@@ -325,7 +325,9 @@ fn reboot_is_refused(command: u32) -> bool {
     let child = system!(FORK);
     if child > 0 {
         let mut status = 0i32;
-        if system!(WAIT4, child as isize, &raw mut status, 0, 0) == child {
+        let ended = system!(WAIT4, child as isize, &raw mut status, 0, 0);
+        // One that was killed, as where no memory is left, has said nothing.
+        if ended == child && status & 0x7f == 0 {
             return status != 0;
         }
     }

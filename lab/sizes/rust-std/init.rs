@@ -315,7 +315,9 @@ fn reboot_is_refused(command: i32) -> bool {
     let child = c::fork();
     if child > 0 {
         let mut status = 0;
-        if c::waitpid(child, &mut status, 0) == child {
+        let ended = c::waitpid(child, &mut status, 0);
+        // One that was killed, as where no memory is left, has said nothing.
+        if ended == child && status & 0x7f == 0 {
             return status != 0;
         }
     }
