@@ -337,7 +337,7 @@ mount_all:
         # In a container that may not mount, there is nothing to say of it.
         cmp     eax, -EPERM
         jge     3f
-        mov     esi, offset cannot_mount
+        mov     esi, offset act_mount
         mov     rdx, r9
         call    cannot
 3:      pop     rdi
@@ -357,11 +357,15 @@ next_string:
 
 # Prints `init: cannot run /etc/rc: errno 2`, for the name rdx and the result eax.
 cannot_run:
-        mov     esi, offset cannot_run_
-# The same for what is at rsi.
+        mov     esi, offset act_run
+# The same for the act rsi.
 cannot:
         push    rax
+        push    rsi
         mov     rdi, r14
+        mov     esi, offset init_cannot
+        call    add
+        pop     rsi
         call    add
         mov     rsi, rdx
         call    add
@@ -446,7 +450,7 @@ press:
         jns     2f
         cmp     eax, -ESRCH
         je      2f
-        mov     esi, offset cannot_signal
+        mov     esi, offset act_signal
         mov     edx, offset everyone
         call    cannot
 2:      load    rdi, GRACE
@@ -596,9 +600,10 @@ null:           .asciz  "/dev/null"
 own_stderr:     .asciz  "/proc/self/fd/2"
 etc_rc:         .asciz  "/etc/rc"
 proc_mounts:    .asciz  "/proc/mounts"
-cannot_mount:   .asciz  "init: cannot mount "
-cannot_run_:    .asciz  "init: cannot run "
-cannot_signal:  .asciz  "init: cannot signal "
+init_cannot:    .asciz  "init: cannot "
+act_mount:      .asciz  "mount "
+act_run:        .asciz  "run "
+act_signal:     .asciz  "signal "
 everyone:       .asciz  "everyone"
 errno:          .asciz  ": errno "
 pid:            .asciz  "init: pid "

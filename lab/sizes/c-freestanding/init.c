@@ -182,7 +182,7 @@ static void print_end(const char *line, char *end, const char *text, int number)
 static void cannot(const char *act, const char *name, int returned)
 {
     char line[LINE_SIZE];
-    print_end(line, add(add(line, act), name), ": errno ", -returned);
+    print_end(line, add(add(add(line, "init: cannot "), act), name), ": errno ", -returned);
 }
 
 /* Mounts, in the beginning and in the end. */
@@ -197,7 +197,7 @@ static void mount_one(const char *kind, const char *target, int flags, const cha
     int returned = mount(kind, target, flags | MS_NOSUID | MS_NOEXEC, data);
     /* In a container that may not mount, there is nothing to say of it. */
     if (returned < 0 && returned != -EPERM)
-        cannot("init: cannot mount ", target, returned);
+        cannot("mount ", target, returned);
 }
 
 static void mount_all(void)
@@ -295,7 +295,7 @@ static _Noreturn void become_program(char **argv, char **envp)
     sys3(__NR_ioctl, 0, TIOCSCTTY, 0);
     block_signals(0);
     int error = sys3(__NR_execve, (long)*argv, (long)argv, (long)envp);
-    cannot("init: cannot run ", *argv, error);
+    cannot("run ", *argv, error);
     exit(error == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
 }
 
@@ -306,7 +306,7 @@ static void press(int signal)
 {
     int returned = kill(EVERYONE, signal);
     if (returned < 0 && returned != -ESRCH)
-        cannot("init: cannot signal ", "everyone", returned);
+        cannot("signal ", "everyone", returned);
     /* Without a timer there can be no time to wait. */
     if (alarm(GRACE) < 0)
         kill(EVERYONE, SIGKILL);
@@ -440,7 +440,7 @@ __attribute__((used)) static _Noreturn void init(long *stack)
     if (!state.program)
         become_program(argv, envp);
     if (state.program < 0) {
-        cannot("init: cannot run ", *argv, state.program);
+        cannot("run ", *argv, state.program);
         state.exit_status = NOT_EXECUTABLE;
         begin_teardown(&state, LINUX_REBOOT_CMD_POWER_OFF);
     }

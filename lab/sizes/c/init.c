@@ -35,18 +35,6 @@ static int exit_status; /* how it ended */
 static int stopping;    /* the reboot(2) command that ends the teardown; 0 if none is under way */
 static int killed;      /* whether the teardown has killed everyone */
 
-/* A name from outside. What could move the cursor, or is not ASCII, is shown as
- * a question mark. */
-static const char *harmless(const char *name)
-{
-    static char copy[161];
-    size_t length = 0;
-    for (; name[length] && length < sizeof copy - 1; length++)
-        copy[length] = name[length] >= ' ' && name[length] <= '~' ? name[length] : '?';
-    copy[length] = 0;
-    return copy;
-}
-
 /* Prints a line by one write(2), so that the lines of several processes never
  * tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
  * earn a SIGPIPE from one that nobody reads any more. */
@@ -61,6 +49,18 @@ __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
     poll(&wanted, 1, 0);
     if (wanted.revents == POLLOUT && write(STDERR_FILENO, line, length) < 0)
         return; /* there is nobody to tell */
+}
+
+/* Says why something could not be done to a name from outside. What could move the
+ * cursor, or is not ASCII, is shown as a question mark. */
+static void cannot(const char *act, const char *name, int error)
+{
+    char harmless[161];
+    size_t length = 0;
+    for (; name[length] && length < sizeof harmless - 1; length++)
+        harmless[length] = name[length] >= ' ' && name[length] <= '~' ? name[length] : '?';
+    harmless[length] = 0;
+    print("init: cannot %s %s: errno %d\n", act, harmless, error);
 }
 
 /* The kernel's struct statx; musl has no statx(2) yet. */
@@ -79,7 +79,7 @@ static void mount_one(const char *kind, const char *target, unsigned long flags,
         return;
     /* In a container that may not mount, there is nothing to say of it. */
     if (mount(kind, target, kind, flags | MS_NOSUID | MS_NOEXEC, data) < 0 && errno != EPERM)
-        print("init: cannot mount %s: errno %d\n", target, errno);
+        cannot("mount", target, errno);
 }
 
 /* In /proc/mounts, a space in a name is written \040. Not getmntent(3), because
@@ -162,7 +162,7 @@ static _Noreturn void become_program(char **argv)
     sigprocmask(SIG_SETMASK, &none, NULL);
     execv(*argv, argv);
     int error = errno;
-    print("init: cannot run %s: errno %d\n", harmless(*argv), error);
+    cannot("run", *argv, error);
     _exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
 }
 
@@ -170,7 +170,7 @@ static _Noreturn void become_program(char **argv)
 static void press(int signal)
 {
     if (kill(EVERYONE, signal) < 0 && errno != ESRCH)
-        print("init: cannot signal everyone: errno %d\n", errno);
+        cannot("signal", "everyone", errno);
     alarm(GRACE);
 }
 
@@ -309,7 +309,7 @@ int main(int argc, char **argv)
     if (program == 0)
         become_program(argv);
     if (program < 0) {
-        print("init: cannot run %s: errno %d\n", harmless(*argv), errno);
+        cannot("run", *argv, errno);
         exit_status = NOT_EXECUTABLE;
         begin_teardown(RB_POWER_OFF);
     }

@@ -177,7 +177,7 @@ extern "C" fn init(stack: *const usize) -> ! {
     let mut state = State { program, exit_status: 0, stopping: 0, killed: false };
     if program < 0 {
         // SAFETY: at least one word, then NULL.
-        cannot(c"init: cannot run ", unsafe { *argv }, program);
+        cannot(c"run ", unsafe { *argv }, program);
         state.exit_status = NOT_EXECUTABLE;
         state.begin_teardown(POWER_OFF);
     }
@@ -215,7 +215,7 @@ fn become_program(argv: *const Word, envp: *const Word) -> ! {
     // SAFETY: at least one word, then NULL.
     let path = unsafe { *argv };
     let error = system!(EXECVE, path, argv, envp);
-    cannot(c"init: cannot run ", path, error);
+    cannot(c"run ", path, error);
     exit(if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE })
 }
 
@@ -311,7 +311,7 @@ impl State {
 fn press(signal: i32) {
     let returned = system!(KILL, EVERYONE, signal);
     if returned < 0 && returned != -ESRCH {
-        cannot(c"init: cannot signal ", c"everyone".as_ptr(), returned);
+        cannot(c"signal ", c"everyone".as_ptr(), returned);
     }
     // Without a timer there can be no time to wait.
     if alarm(GRACE) < 0 {
@@ -417,7 +417,7 @@ fn mount(kind: &CStr, target: &CStr, flags: u32, data: Word) {
     let returned = system!(MOUNT, kind.as_ptr(), path, kind.as_ptr(), flags, data);
     // In a container that may not mount, there is nothing to say of it.
     if returned < 0 && returned != -EPERM {
-        cannot(c"init: cannot mount ", path, returned);
+        cannot(c"mount ", path, returned);
     }
 }
 
@@ -545,7 +545,8 @@ impl Line {
 
 /// Prints `init: cannot mount /proc: errno 2`.
 fn cannot(act: &CStr, name: Word, returned: i32) {
-    let mut line = Line::new(act);
+    let mut line = Line::new(c"init: cannot ");
+    line.name(act.as_ptr());
     line.name(name);
     line.end_with(c": errno ", -returned);
 }

@@ -159,7 +159,7 @@ const State = struct {
 /// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
 fn press(signal: i32) void {
     const returned = system(.kill, .{ everyone, signal });
-    if (returned < 0 and returned != -ESRCH) cannot("init: cannot signal ", "everyone", returned);
+    if (returned < 0 and returned != -ESRCH) cannot("signal ", "everyone", returned);
     // Without a timer there can be no time to wait.
     if (alarm(grace) < 0) _ = system(.kill, .{ everyone, SIGKILL });
 }
@@ -244,7 +244,7 @@ fn mount(kind: Word, target: Word, flags: i32, data: ?Word) void {
     const all_flags = flags | linux.MS.NOSUID | linux.MS.NOEXEC;
     const returned = system(.mount, .{ kind, target, kind, all_flags, data });
     // In a container that may not mount, there is nothing to say of it.
-    if (returned < 0 and returned != -EPERM) cannot("init: cannot mount ", target, returned);
+    if (returned < 0 and returned != -EPERM) cannot("mount ", target, returned);
 }
 
 /// What cannot be unmounted is made read-only, and so is the root.
@@ -340,6 +340,7 @@ const Line = struct {
 /// Prints `init: cannot mount /proc: errno 2`.
 fn cannot(act: Word, name: Word, returned: i32) void {
     var line: Line = .{};
+    line.text("init: cannot ");
     line.text(act);
     line.text(name);
     line.end_with(": errno ", -returned);
@@ -361,7 +362,7 @@ fn become_program(argv: Words, envp: Words) noreturn {
     block_signals(0);
     const path = argv[0].?;
     const returned = system(.execve, .{ path, argv, envp });
-    cannot("init: cannot run ", path, returned);
+    cannot("run ", path, returned);
     exit(if (returned == -ENOENT) not_found else not_executable);
 }
 
@@ -396,7 +397,7 @@ fn init(stack: [*]const usize) callconv(.c) noreturn {
     var state: State = .{ .program = system(.fork, .{}) };
     if (state.program == 0) become_program(argv, envp);
     if (state.program < 0) {
-        cannot("init: cannot run ", argv[0].?, state.program);
+        cannot("run ", argv[0].?, state.program);
         state.exit_status = not_executable;
         state.begin_teardown(.POWER_OFF);
     }
