@@ -41,6 +41,7 @@ pub fn main() {
         ["signal-init", signals @ ..] => signal_init(signals),
         ["storm", count] => storm(number(count)),
         ["stubborn"] => stubborn(),
+        ["send-alarms"] => send_alarms(),
         ["slow"] => slow(),
         ["stopped"] => stopped(),
         ["foreground"] => foreground(),
@@ -459,6 +460,21 @@ fn stubborn() {
         }
     });
     wait_for_end(reader);
+}
+
+/// Tells PID 1 to stop, and sends it SIGALRM again and again; does not end by
+/// itself, but needs 300 ms to save its work.
+fn send_alarms() {
+    disregard(libc::SIGTERM);
+    disregard(libc::SIGALRM);
+    kill(Pid::from_raw(1), Signal::SIGUSR2).expect("kill");
+    for milliseconds in 0.. {
+        if milliseconds == 300 {
+            report("saved");
+        }
+        kill(Pid::from_raw(1), Signal::SIGALRM).expect("kill");
+        sleep(Duration::from_millis(1));
+    }
 }
 
 /// Leaves a process behind that needs 300 ms to end after SIGTERM, and ends.

@@ -186,7 +186,7 @@ nobody:
 1:
         push    -1              # all signals
         mov     rdi, rsp
-        mov     rsi, r14
+        xor     esi, esi
         xor     edx, edx
         load    r10, 8
         system_ SYS_rt_sigtimedwait
@@ -223,9 +223,19 @@ signal:
         jne     4f
         test    r12d, r12d
         jz      4f
-        cmp     dword ptr [r14 + SI_CODE], 0
-        jle     4f              # not from the kernel, so not the timer's
-        dec     r13d
+        # Anyone may send it, and then the timer's own is lost, because one that is
+        # pending is not sent twice; so the timer itself is asked. While the kernel
+        # is still busy with one that just went off, it says 1 microsecond.
+        xor     edi, edi        # ITIMER_REAL
+        mov     rsi, r14
+        system  SYS_getitimer
+        test    eax, eax
+        js      5f
+        cmp     qword ptr [r14 + SECONDS_LEFT], 0
+        jne     live
+        cmp     qword ptr [r14 + MICROSECONDS_LEFT], 1000
+        jae     live
+5:      dec     r13d
         jz      3f
         load    r13, 1
         load    rsi, SIGKILL
@@ -270,9 +280,10 @@ become_program:
 exit:
         system  SYS_exit
 
-# Opens the file rdi to read and to write.
+# Opens the file rdi to read and to write. If it is a terminal, it is the
+# program's, and PID 1 does not take it.
 open_rw:
-        load    rsi, O_RDWR
+        mov     esi, O_RDWR + O_NOCTTY
 open:
         system  SYS_open
         ret
@@ -326,7 +337,7 @@ mount_all:
         # In a container that may not mount, there is nothing to say of it.
         cmp     eax, -EPERM
         jge     3f
-        mov     esi, offset cannot_mount
+        mov     esi, offset act_mount
         mov     rdx, r9
         call    cannot
 3:      pop     rdi
@@ -346,11 +357,15 @@ next_string:
 
 # Prints `init: cannot run /etc/rc: errno 2`, for the name rdx and the result eax.
 cannot_run:
-        mov     esi, offset cannot_run_
-# The same for what is at rsi.
+        mov     esi, offset act_run
+# The same for the act rsi.
 cannot:
         push    rax
+        push    rsi
         mov     rdi, r14
+        mov     esi, offset init_cannot
+        call    add
+        pop     rsi
         call    add
         mov     rsi, rdx
         call    add
@@ -435,7 +450,7 @@ press:
         jns     2f
         cmp     eax, -ESRCH
         je      2f
-        mov     esi, offset cannot_signal
+        mov     esi, offset act_signal
         mov     edx, offset everyone
         call    cannot
 2:      load    rdi, GRACE
@@ -474,7 +489,9 @@ finish:
         system  SYS_wait4
         pop     rdx             # its status
         test    eax, eax
-        jg      4f
+        jle     3f
+        test    dl, 0x7f
+        jz      4f              # one that was killed has said nothing
 3:      push    rax
         mov     edx, r12d
         call    reboot
@@ -583,9 +600,10 @@ null:           .asciz  "/dev/null"
 own_stderr:     .asciz  "/proc/self/fd/2"
 etc_rc:         .asciz  "/etc/rc"
 proc_mounts:    .asciz  "/proc/mounts"
-cannot_mount:   .asciz  "init: cannot mount "
-cannot_run_:    .asciz  "init: cannot run "
-cannot_signal:  .asciz  "init: cannot signal "
+init_cannot:    .asciz  "init: cannot "
+act_mount:      .asciz  "mount "
+act_run:        .asciz  "run "
+act_signal:     .asciz  "signal "
 everyone:       .asciz  "everyone"
 errno:          .asciz  ": errno "
 pid:            .asciz  "init: pid "

@@ -4,7 +4,6 @@
  * so there are no handlers, and nothing that they and the rest could fight over. */
 
 #include <asm/ioctls.h>
-#include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
@@ -135,6 +134,15 @@ static int alarm(int seconds)
     return sys1(__NR_alarm, seconds);
 }
 
+/* While the kernel is still busy with a timer that just went off, it says that a
+ * microsecond is left. */
+static int alarm_is_over(void)
+{
+    struct itimerval timer;
+    return sys2(__NR_getitimer, ITIMER_REAL, (long)&timer) < 0 ||
+           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
+}
+
 /* Lines. Each is one write(2), so that the lines of several processes never tear. */
 
 /* Adds a text; what could move the cursor, or is not ASCII, as a question mark. */
@@ -174,7 +182,7 @@ static void print_end(const char *line, char *end, const char *text, int number)
 static void cannot(const char *act, const char *name, int returned)
 {
     char line[LINE_SIZE];
-    print_end(line, add(add(line, act), name), ": errno ", -returned);
+    print_end(line, add(add(add(line, "init: cannot "), act), name), ": errno ", -returned);
 }
 
 /* Mounts, in the beginning and in the end. */
@@ -189,7 +197,7 @@ static void mount_one(const char *kind, const char *target, int flags, const cha
     int returned = mount(kind, target, flags | MS_NOSUID | MS_NOEXEC, data);
     /* In a container that may not mount, there is nothing to say of it. */
     if (returned < 0 && returned != -EPERM)
-        cannot("init: cannot mount ", target, returned);
+        cannot("mount ", target, returned);
 }
 
 static void mount_all(void)
@@ -251,7 +259,7 @@ static void open_console(void)
 {
     int descriptor;
     do { /* open(2) takes the lowest descriptor that is free */
-        descriptor = open("/dev/console", O_RDWR);
+        descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0)
             descriptor = open("/dev/null", O_RDWR);
     } while (descriptor >= 0 && descriptor <= 2);
@@ -287,7 +295,7 @@ static _Noreturn void become_program(char **argv, char **envp)
     sys3(__NR_ioctl, 0, TIOCSCTTY, 0);
     block_signals(0);
     int error = sys3(__NR_execve, (long)*argv, (long)argv, (long)envp);
-    cannot("init: cannot run ", *argv, error);
+    cannot("run ", *argv, error);
     exit(error == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
 }
 
@@ -298,7 +306,7 @@ static void press(int signal)
 {
     int returned = kill(EVERYONE, signal);
     if (returned < 0 && returned != -ESRCH)
-        cannot("init: cannot signal ", "everyone", returned);
+        cannot("signal ", "everyone", returned);
     /* Without a timer there can be no time to wait. */
     if (alarm(GRACE) < 0)
         kill(EVERYONE, SIGKILL);
@@ -319,7 +327,8 @@ static void begin_teardown(struct state *state, int command)
 static int reboot_is_refused(int command)
 {
     int status, child = fork();
-    if (child > 0 && wait(child, &status, 0) == child)
+    /* One that was killed, as where no memory is left, has said nothing. */
+    if (child > 0 && wait(child, &status, 0) == child && !(status & 0x7f))
         return status;
     int is_refused = reboot(command) < 0;
     if (!child)
@@ -368,8 +377,7 @@ static void reap_all(struct state *state)
 static void heed_signal(struct state *state)
 {
     sigset_t all = -1;
-    siginfo_t info;
-    int signal = sys4(__NR_rt_sigtimedwait, (long)&all, (long)&info, 0, sizeof all);
+    int signal = sys4(__NR_rt_sigtimedwait, (long)&all, 0, 0, sizeof all);
     if (signal < 0) {
         /* A kernel that refuses this would have PID 1 spin. */
         if (signal != -EINTR)
@@ -387,9 +395,12 @@ static void heed_signal(struct state *state)
     case SIGINT:
         return begin_teardown(state, LINUX_REBOOT_CMD_RESTART);
     case SIGALRM:
-        /* From the kernel, it is the timer's. */
-        if (!state->stopping || info.si_code <= 0)
+        if (!state->stopping)
             break;
+        /* Anyone may send it, and then the timer's own is lost, because one that
+         * is pending is not sent twice; so the timer itself is asked. */
+        if (!alarm_is_over())
+            return;
         if (state->killed)
             return finish(state);
         state->killed = 1;
@@ -429,7 +440,7 @@ __attribute__((used)) static _Noreturn void init(long *stack)
     if (!state.program)
         become_program(argv, envp);
     if (state.program < 0) {
-        cannot("init: cannot run ", *argv, state.program);
+        cannot("run ", *argv, state.program);
         state.exit_status = NOT_EXECUTABLE;
         begin_teardown(&state, LINUX_REBOOT_CMD_POWER_OFF);
     }

@@ -17,6 +17,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,18 +35,6 @@ static int exit_status; /* how it ended */
 static int stopping;    /* the reboot(2) command that ends the teardown; 0 if none is under way */
 static int killed;      /* whether the teardown has killed everyone */
 
-/* A name from outside. What could move the cursor, or is not ASCII, is shown as
- * a question mark. */
-static const char *harmless(const char *name)
-{
-    static char copy[161];
-    size_t length = 0;
-    for (; name[length] && length < sizeof copy - 1; length++)
-        copy[length] = name[length] >= ' ' && name[length] <= '~' ? name[length] : '?';
-    copy[length] = 0;
-    return copy;
-}
-
 /* Prints a line by one write(2), so that the lines of several processes never
  * tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
  * earn a SIGPIPE from one that nobody reads any more. */
@@ -60,6 +49,18 @@ __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
     poll(&wanted, 1, 0);
     if (wanted.revents == POLLOUT && write(STDERR_FILENO, line, length) < 0)
         return; /* there is nobody to tell */
+}
+
+/* Says why something could not be done to a name from outside. What could move the
+ * cursor, or is not ASCII, is shown as a question mark. */
+static void cannot(const char *act, const char *name, int error)
+{
+    char harmless[161];
+    size_t length = 0;
+    for (; name[length] && length < sizeof harmless - 1; length++)
+        harmless[length] = name[length] >= ' ' && name[length] <= '~' ? name[length] : '?';
+    harmless[length] = 0;
+    print("init: cannot %s %s: errno %d\n", act, harmless, error);
 }
 
 /* The kernel's struct statx; musl has no statx(2) yet. */
@@ -78,7 +79,7 @@ static void mount_one(const char *kind, const char *target, unsigned long flags,
         return;
     /* In a container that may not mount, there is nothing to say of it. */
     if (mount(kind, target, kind, flags | MS_NOSUID | MS_NOEXEC, data) < 0 && errno != EPERM)
-        print("init: cannot mount %s: errno %d\n", target, errno);
+        cannot("mount", target, errno);
 }
 
 /* In /proc/mounts, a space in a name is written \040. Not getmntent(3), because
@@ -123,7 +124,7 @@ static void open_console(void)
 {
     int descriptor;
     do { /* open(2) takes the lowest descriptor that is free */
-        descriptor = open("/dev/console", O_RDWR);
+        descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0)
             descriptor = open("/dev/null", O_RDWR);
     } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
@@ -161,7 +162,7 @@ static _Noreturn void become_program(char **argv)
     sigprocmask(SIG_SETMASK, &none, NULL);
     execv(*argv, argv);
     int error = errno;
-    print("init: cannot run %s: errno %d\n", harmless(*argv), error);
+    cannot("run", *argv, error);
     _exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
 }
 
@@ -169,8 +170,17 @@ static _Noreturn void become_program(char **argv)
 static void press(int signal)
 {
     if (kill(EVERYONE, signal) < 0 && errno != ESRCH)
-        print("init: cannot signal everyone: errno %d\n", errno);
+        cannot("signal", "everyone", errno);
     alarm(GRACE);
+}
+
+/* While the kernel is still busy with a timer that just went off, it says that a
+ * microsecond is left. */
+static int alarm_is_over(void)
+{
+    struct itimerval timer;
+    return getitimer(ITIMER_REAL, &timer) < 0 ||
+           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
 }
 
 static void begin_teardown(int command)
@@ -189,8 +199,9 @@ static int reboot_is_refused(int command)
 {
     int status;
     pid_t child = fork();
-    if (child > 0 && waitpid(child, &status, 0) == child)
-        return status;
+    /* One that was killed, as where no memory is left, has said nothing. */
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status))
+        return WEXITSTATUS(status);
     int is_refused = reboot(command) < 0;
     if (child == 0)
         _exit(is_refused);
@@ -235,8 +246,7 @@ static void reap_all(void)
 /* Waits for a signal, and does what it asks for. */
 static void heed_signal(const sigset_t *all)
 {
-    siginfo_t info;
-    int signal = sigwaitinfo(all, &info);
+    int signal = sigwaitinfo(all, NULL);
     if (signal < 0) {
         /* A kernel that refuses this would have PID 1 spin. */
         if (errno != EINTR)
@@ -254,9 +264,12 @@ static void heed_signal(const sigset_t *all)
     case SIGINT:
         return begin_teardown(RB_AUTOBOOT);
     case SIGALRM:
-        /* From the kernel, it is the timer's. */
-        if (!stopping || info.si_code <= 0)
+        if (!stopping)
             break;
+        /* Anyone may send it, and then the timer's own is lost, because one that
+         * is pending is not sent twice; so the timer itself is asked. */
+        if (!alarm_is_over())
+            return;
         if (killed)
             return finish();
         killed = 1;
@@ -296,7 +309,7 @@ int main(int argc, char **argv)
     if (program == 0)
         become_program(argv);
     if (program < 0) {
-        print("init: cannot run %s: errno %d\n", harmless(*argv), errno);
+        cannot("run", *argv, errno);
         exit_status = NOT_EXECUTABLE;
         begin_teardown(RB_POWER_OFF);
     }

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,7 +107,7 @@ void unmount_all()
 void open_console()
 {
     for (;;) { // open(2) takes the lowest descriptor that is free
-        int descriptor = open("/dev/console", O_RDWR);
+        int descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0)
             descriptor = open("/dev/null", O_RDWR);
         if (descriptor < 0 || descriptor > STDERR_FILENO) {
@@ -151,14 +152,24 @@ char **find_program(char **argv, char **otherwise)
     _exit(error == ENOENT ? not_found : not_executable);
 }
 
+// While the kernel is still busy with a timer that just went off, it says that a
+// microsecond is left.
+bool alarm_is_over()
+{
+    itimerval timer;
+    return getitimer(ITIMER_REAL, &timer) < 0 ||
+           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
+}
+
 // Calls reboot(2) in a child process: if the machine cannot be switched off, it
 // ends its caller, and the kernel panics when PID 1 ends.
 bool reboot_is_refused(int command)
 {
     pid_t child = fork();
     int status;
-    if (child > 0 && waitpid(child, &status, 0) == child)
-        return status != 0;
+    // One that was killed, as where no memory is left, has said nothing.
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status))
+        return WEXITSTATUS(status) != 0;
     bool is_refused = reboot(command) < 0;
     if (child == 0)
         _exit(is_refused);
@@ -215,9 +226,8 @@ class Init {
     void heed_signal()
     {
         sigset_t all;
-        siginfo_t info;
         sigfillset(&all);
-        int signal = sigwaitinfo(&all, &info);
+        int signal = sigwaitinfo(&all, nullptr);
         if (signal < 0) {
             // A kernel that refuses this would have PID 1 spin.
             if (errno != EINTR)
@@ -235,9 +245,12 @@ class Init {
         case SIGINT:
             return begin_teardown(RB_AUTOBOOT);
         case SIGALRM:
-            // From the kernel, it is the timer's.
-            if (!stopping || info.si_code <= 0)
+            if (!stopping)
                 break;
+            // Anyone may send it, and then the timer's own is lost, because one that
+            // is pending is not sent twice; so the timer itself is asked.
+            if (!alarm_is_over())
+                return;
             if (killed)
                 return finish();
             killed = true;

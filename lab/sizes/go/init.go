@@ -120,7 +120,7 @@ func unmountAll() {
 // Opens the console on those of the descriptors 0, 1 and 2 that are closed.
 func openConsole() {
 	for { // open(2) takes the lowest descriptor that is free
-		descriptor, err := syscall.Open("/dev/console", syscall.O_RDWR, 0)
+		descriptor, err := syscall.Open("/dev/console", syscall.O_RDWR|syscall.O_NOCTTY, 0)
 		if err != nil {
 			descriptor, err = syscall.Open("/dev/null", syscall.O_RDWR, 0)
 		}
@@ -197,8 +197,9 @@ func rebootIsRefused(command int) bool {
 		for err == syscall.EINTR {
 			pid, err = syscall.Wait4(int(child), &status, 0, nil)
 		}
-		if pid == int(child) {
-			return status != 0
+		// One that was killed, as where no memory is left, has said nothing.
+		if pid == int(child) && status.Exited() {
+			return status.ExitStatus() != 0
 		}
 	}
 	_, _, refused := syscall.RawSyscall(syscall.SYS_REBOOT,

@@ -23,6 +23,7 @@ mod kernel {
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
     pub const DUP2: usize = 33;
+    pub const GETITIMER: usize = 36;
     pub const ALARM: usize = 37;
     pub const GETPID: usize = 39;
     pub const FORK: usize = 57;
@@ -55,6 +56,7 @@ mod kernel {
     pub const SIGCONT: i32 = 18;
     pub const SIG_SETMASK: i32 = 2;
     pub const SIGNALS: i32 = 64;
+    pub const ITIMER_REAL: i32 = 0;
 
     pub const MS_RDONLY: u32 = 1;
     pub const MS_NOSUID: u32 = 2;
@@ -175,7 +177,7 @@ extern "C" fn init(stack: *const usize) -> ! {
     let mut state = State { program, exit_status: 0, stopping: 0, killed: false };
     if program < 0 {
         // SAFETY: at least one word, then NULL.
-        cannot(c"init: cannot run ", unsafe { *argv }, program);
+        cannot(c"run ", unsafe { *argv }, program);
         state.exit_status = NOT_EXECUTABLE;
         state.begin_teardown(POWER_OFF);
     }
@@ -213,7 +215,7 @@ fn become_program(argv: *const Word, envp: *const Word) -> ! {
     // SAFETY: at least one word, then NULL.
     let path = unsafe { *argv };
     let error = system!(EXECVE, path, argv, envp);
-    cannot(c"init: cannot run ", path, error);
+    cannot(c"run ", path, error);
     exit(if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE })
 }
 
@@ -246,9 +248,7 @@ impl State {
     /// Waits for a signal, and does what it asks for.
     fn heed_signal(&mut self) {
         let all = !0u64;
-        // siginfo_t begins with the signal, an errno, and a code.
-        let mut details = MaybeUninit::<[i32; 32]>::uninit();
-        let signal = system!(RT_SIGTIMEDWAIT, &raw const all, details.as_mut_ptr(), 0, 8);
+        let signal = system!(RT_SIGTIMEDWAIT, &raw const all, 0, 0, 8);
         if signal < 0 {
             // A kernel that refuses this would have PID 1 spin.
             if signal != -EINTR {
@@ -256,15 +256,17 @@ impl State {
             }
             return;
         }
-        // SAFETY: the call succeeded, so the kernel wrote it.
-        let code = unsafe { details.as_ptr().cast::<i32>().add(2).read() };
         match signal {
             SIGCHLD => {}
             SIGUSR1 => self.begin_teardown(HALT),
             SIGUSR2 => self.begin_teardown(POWER_OFF),
             SIGTERM | SIGINT => self.begin_teardown(RESTART),
-            // From the kernel, it is the timer's.
-            SIGALRM if self.stopping != 0 && code > 0 => {
+            // Anyone may send it, and then the timer's own is lost, because one that
+            // is pending is not sent twice; so the timer itself is asked.
+            SIGALRM if self.stopping != 0 => {
+                if !alarm_is_over() {
+                    return;
+                }
                 if self.killed {
                     return self.finish();
                 }
@@ -309,7 +311,7 @@ impl State {
 fn press(signal: i32) {
     let returned = system!(KILL, EVERYONE, signal);
     if returned < 0 && returned != -ESRCH {
-        cannot(c"init: cannot signal ", c"everyone".as_ptr(), returned);
+        cannot(c"signal ", c"everyone".as_ptr(), returned);
     }
     // Without a timer there can be no time to wait.
     if alarm(GRACE) < 0 {
@@ -323,7 +325,9 @@ fn reboot_is_refused(command: u32) -> bool {
     let child = system!(FORK);
     if child > 0 {
         let mut status = 0i32;
-        if system!(WAIT4, child as isize, &raw mut status, 0, 0) == child {
+        let ended = system!(WAIT4, child as isize, &raw mut status, 0, 0);
+        // One that was killed, as where no memory is left, has said nothing.
+        if ended == child && status & 0x7f == 0 {
             return status != 0;
         }
     }
@@ -352,6 +356,19 @@ fn alarm(seconds: i32) -> i32 {
     system!(ALARM, seconds)
 }
 
+/// While the kernel is still busy with a timer that just went off, it says that a
+/// microsecond is left.
+fn alarm_is_over() -> bool {
+    // struct itimerval: an interval, and what is left; each is seconds and microseconds.
+    let mut timer = MaybeUninit::<[i64; 4]>::uninit();
+    if system!(GETITIMER, ITIMER_REAL, timer.as_mut_ptr()) < 0 {
+        return true;
+    }
+    // SAFETY: the call succeeded, so the kernel wrote it.
+    let [_, _, seconds, microseconds] = unsafe { timer.assume_init() };
+    seconds == 0 && microseconds < 1000
+}
+
 fn open(path: &CStr, flags: u32) -> i32 {
     system!(OPEN, path.as_ptr(), flags, 0)
 }
@@ -360,7 +377,7 @@ fn open(path: &CStr, flags: u32) -> i32 {
 fn open_console() {
     loop {
         // open(2) takes the lowest descriptor that is free.
-        let mut descriptor = open(c"/dev/console", O_RDWR);
+        let mut descriptor = open(c"/dev/console", O_RDWR | O_NOCTTY);
         if descriptor < 0 {
             descriptor = open(c"/dev/null", O_RDWR);
         }
@@ -400,7 +417,7 @@ fn mount(kind: &CStr, target: &CStr, flags: u32, data: Word) {
     let returned = system!(MOUNT, kind.as_ptr(), path, kind.as_ptr(), flags, data);
     // In a container that may not mount, there is nothing to say of it.
     if returned < 0 && returned != -EPERM {
-        cannot(c"init: cannot mount ", path, returned);
+        cannot(c"mount ", path, returned);
     }
 }
 
@@ -528,7 +545,8 @@ impl Line {
 
 /// Prints `init: cannot mount /proc: errno 2`.
 fn cannot(act: &CStr, name: Word, returned: i32) {
-    let mut line = Line::new(act);
+    let mut line = Line::new(c"init: cannot ");
+    line.name(act.as_ptr());
     line.name(name);
     line.end_with(c": errno ", -returned);
 }

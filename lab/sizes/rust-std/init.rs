@@ -7,11 +7,11 @@
 
 #![no_main]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs;
 use std::io::{Error, Write};
 use std::mem::zeroed;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
 /// How long processes may take to end, in seconds.
 const GRACE: u32 = 5;
@@ -33,9 +33,9 @@ mod c {
     #[repr(C)]
     pub struct SigSet(pub [u64; 16]);
 
-    /// siginfo_t: the signal, an errno, a code, and more.
-    #[repr(C, align(8))]
-    pub struct SigInfo(pub [c_int; 32]);
+    /// struct itimerval: an interval, and what is left; each is seconds and microseconds.
+    #[repr(C)]
+    pub struct Timer(pub [i64; 4]);
 
     #[repr(C)]
     pub struct PollFd(pub c_int, pub i16, pub i16);
@@ -48,6 +48,7 @@ mod c {
         pub safe fn setsid() -> c_int;
         pub safe fn kill(pid: c_int, signal: c_int) -> c_int;
         pub safe fn alarm(seconds: u32) -> u32;
+        pub safe fn getitimer(which: c_int, timer: &mut Timer) -> c_int;
         pub safe fn pause() -> c_int;
         pub safe fn sync();
         pub safe fn reboot(command: c_int) -> c_int;
@@ -73,7 +74,7 @@ mod c {
         pub fn signal(signal: c_int, handler: usize) -> usize;
         pub safe fn sigfillset(set: &mut SigSet) -> c_int;
         pub fn sigprocmask(how: c_int, set: &SigSet, old: *mut SigSet) -> c_int;
-        pub safe fn sigwaitinfo(set: &SigSet, details: &mut SigInfo) -> c_int;
+        pub fn sigwaitinfo(set: &SigSet, details: *mut c_void) -> c_int;
     }
 
     pub const EPERM: i32 = 1;
@@ -92,6 +93,7 @@ mod c {
     pub const SIG_SETMASK: i32 = 2;
     pub const SIG_DFL: usize = 0;
     pub const SIGNALS: i32 = 64;
+    pub const ITIMER_REAL: i32 = 0;
     pub const MS_RDONLY: u64 = 1;
     pub const MS_NOSUID: u64 = 2;
     pub const MS_NODEV: u64 = 4;
@@ -142,7 +144,7 @@ extern "C" fn main(_: c_int, argv: c::Words) -> c_int {
     let mut all = c::SigSet([0; 16]);
     c::sigfillset(&mut all);
     // SAFETY: the old set is not wanted.
-    unsafe { c::sigprocmask(c::SIG_SETMASK, &all, null::<c::SigSet>().cast_mut()) };
+    unsafe { c::sigprocmask(c::SIG_SETMASK, &all, null_mut()) };
     // Whoever started this PID 1 may have ignored some.
     for signal in 1..=c::SIGNALS {
         // SAFETY: no handler.
@@ -197,7 +199,7 @@ fn become_program(argv: c::Words) -> ! {
     // SAFETY: both arrays end with NULL, as the kernel made them.
     let path = unsafe {
         c::ioctl(0, c::TIOCSCTTY, 0);
-        c::sigprocmask(c::SIG_SETMASK, &none, null::<c::SigSet>().cast_mut());
+        c::sigprocmask(c::SIG_SETMASK, &none, null_mut());
         c::execve(*argv, argv, c::environ);
         CStr::from_ptr(*argv)
     };
@@ -232,8 +234,8 @@ impl State {
 
     /// Waits for a signal, and does what it asks for.
     fn heed_signal(&mut self, all: &c::SigSet) {
-        let mut details = c::SigInfo([0; 32]);
-        match c::sigwaitinfo(all, &mut details) {
+        // SAFETY: no details are wanted.
+        match unsafe { c::sigwaitinfo(all, null_mut()) } {
             ..0 => {
                 // A kernel that refuses this would have PID 1 spin.
                 if errno() != c::EINTR {
@@ -244,8 +246,12 @@ impl State {
             c::SIGUSR1 => self.begin_teardown(c::HALT),
             c::SIGUSR2 => self.begin_teardown(c::POWER_OFF),
             c::SIGTERM | c::SIGINT => self.begin_teardown(c::RESTART),
-            // From the kernel, it is the timer's.
-            c::SIGALRM if self.stopping.is_some() && details.0[2] > 0 => {
+            // Anyone may send it, and then the timer's own is lost, because one that
+            // is pending is not sent twice; so the timer itself is asked.
+            c::SIGALRM if self.stopping.is_some() => {
+                if !alarm_is_over() {
+                    return;
+                }
                 if self.killed {
                     return self.finish();
                 }
@@ -294,13 +300,24 @@ fn press(signal: i32) {
     c::alarm(GRACE);
 }
 
+/// While the kernel is still busy with a timer that just went off, it says that a
+/// microsecond is left.
+fn alarm_is_over() -> bool {
+    let mut timer = c::Timer([0; 4]);
+    let failed = c::getitimer(c::ITIMER_REAL, &mut timer) < 0;
+    let [_, _, seconds, microseconds] = timer.0;
+    failed || seconds == 0 && microseconds < 1000
+}
+
 /// Calls reboot(2) in a child process: if the machine cannot be switched off, it
 /// ends its caller, and the kernel panics when PID 1 ends.
 fn reboot_is_refused(command: i32) -> bool {
     let child = c::fork();
     if child > 0 {
         let mut status = 0;
-        if c::waitpid(child, &mut status, 0) == child {
+        let ended = c::waitpid(child, &mut status, 0);
+        // One that was killed, as where no memory is left, has said nothing.
+        if ended == child && status & 0x7f == 0 {
             return status != 0;
         }
     }
@@ -314,7 +331,7 @@ fn reboot_is_refused(command: i32) -> bool {
 /// Opens the console on those of the descriptors 0, 1 and 2 that are closed.
 fn open_console() {
     // SAFETY: a C string.
-    let open = |path: &CStr| unsafe { c::open(path.as_ptr(), c::O_RDWR) };
+    let open = |path: &CStr| unsafe { c::open(path.as_ptr(), c::O_RDWR | c::O_NOCTTY) };
     loop {
         // open(2) takes the lowest descriptor that is free.
         let mut descriptor = open(c"/dev/console");

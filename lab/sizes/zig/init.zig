@@ -32,6 +32,7 @@ const SIGTERM = 15;
 const SIGCHLD = 17;
 const SIGCONT = 18;
 const SIG_SETMASK = 2;
+const ITIMER_REAL = 0;
 const signals = 64;
 const AT_FDCWD = -100;
 const UMOUNT_NOFOLLOW = 8;
@@ -108,9 +109,7 @@ const State = struct {
     /// Waits for a signal, and does what it asks for.
     fn heed_signal(state: *State) void {
         const all: u64 = ~@as(u64, 0);
-        // siginfo_t begins with the signal, an errno, and a code.
-        var details: [32]i32 = undefined;
-        const signal = system(.rt_sigtimedwait, .{ &all, &details, 0, 8 });
+        const signal = system(.rt_sigtimedwait, .{ &all, 0, 0, 8 });
         if (signal < 0) {
             // A kernel that refuses this would have PID 1 spin.
             if (signal != -EINTR) _ = system(.poll, .{ 0, 0, -1 });
@@ -121,8 +120,10 @@ const State = struct {
             SIGUSR1 => return state.begin_teardown(.HALT),
             SIGUSR2 => return state.begin_teardown(.POWER_OFF),
             SIGTERM, SIGINT => return state.begin_teardown(.RESTART),
-            // From the kernel, it is the timer's.
-            SIGALRM => if (state.stopping != null and details[2] > 0) {
+            // Anyone may send it, and then the timer's own is lost, because one that
+            // is pending is not sent twice; so the timer itself is asked.
+            SIGALRM => if (state.stopping != null) {
+                if (!alarm_is_over()) return;
                 if (state.killed) return state.finish();
                 state.killed = true;
                 return press(SIGKILL);
@@ -158,7 +159,7 @@ const State = struct {
 /// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
 fn press(signal: i32) void {
     const returned = system(.kill, .{ everyone, signal });
-    if (returned < 0 and returned != -ESRCH) cannot("init: cannot signal ", "everyone", returned);
+    if (returned < 0 and returned != -ESRCH) cannot("signal ", "everyone", returned);
     // Without a timer there can be no time to wait.
     if (alarm(grace) < 0) _ = system(.kill, .{ everyone, SIGKILL });
 }
@@ -169,7 +170,9 @@ fn reboot_is_refused(command: Command) bool {
     const child = system(.fork, .{});
     if (child > 0) {
         var status: i32 = 0;
-        if (system(.wait4, .{ child, &status, 0, 0 }) == child) return status != 0;
+        const ended = system(.wait4, .{ child, &status, 0, 0 });
+        // One that was killed, as where no memory is left, has said nothing.
+        if (ended == child and status & 0x7f == 0) return status != 0;
     }
     const is_refused = reboot(command) < 0;
     if (child == 0) exit(@intFromBool(is_refused));
@@ -194,6 +197,15 @@ fn alarm(seconds: i32) i32 {
     return system(.alarm, .{seconds});
 }
 
+/// While the kernel is still busy with a timer that just went off, it says that a
+/// microsecond is left.
+fn alarm_is_over() bool {
+    // struct itimerval: an interval, and what is left; each is seconds and microseconds.
+    var timer: [4]i64 = undefined;
+    return system(.getitimer, .{ ITIMER_REAL, &timer }) < 0 or
+        timer[2] == 0 and timer[3] < 1000;
+}
+
 fn open(path: Word, flags: i32) i32 {
     return system(.open, .{ path, flags, 0 });
 }
@@ -202,7 +214,7 @@ fn open(path: Word, flags: i32) i32 {
 fn open_console() void {
     while (true) {
         // open(2) takes the lowest descriptor that is free.
-        var descriptor = open("/dev/console", O_RDWR);
+        var descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0) descriptor = open("/dev/null", O_RDWR);
         if (descriptor < 0 or descriptor > 2) {
             _ = system(.close, .{descriptor});
@@ -232,7 +244,7 @@ fn mount(kind: Word, target: Word, flags: i32, data: ?Word) void {
     const all_flags = flags | linux.MS.NOSUID | linux.MS.NOEXEC;
     const returned = system(.mount, .{ kind, target, kind, all_flags, data });
     // In a container that may not mount, there is nothing to say of it.
-    if (returned < 0 and returned != -EPERM) cannot("init: cannot mount ", target, returned);
+    if (returned < 0 and returned != -EPERM) cannot("mount ", target, returned);
 }
 
 /// What cannot be unmounted is made read-only, and so is the root.
@@ -328,6 +340,7 @@ const Line = struct {
 /// Prints `init: cannot mount /proc: errno 2`.
 fn cannot(act: Word, name: Word, returned: i32) void {
     var line: Line = .{};
+    line.text("init: cannot ");
     line.text(act);
     line.text(name);
     line.end_with(": errno ", -returned);
@@ -349,7 +362,7 @@ fn become_program(argv: Words, envp: Words) noreturn {
     block_signals(0);
     const path = argv[0].?;
     const returned = system(.execve, .{ path, argv, envp });
-    cannot("init: cannot run ", path, returned);
+    cannot("run ", path, returned);
     exit(if (returned == -ENOENT) not_found else not_executable);
 }
 
@@ -384,7 +397,7 @@ fn init(stack: [*]const usize) callconv(.c) noreturn {
     var state: State = .{ .program = system(.fork, .{}) };
     if (state.program == 0) become_program(argv, envp);
     if (state.program < 0) {
-        cannot("init: cannot run ", argv[0].?, state.program);
+        cannot("run ", argv[0].?, state.program);
         state.exit_status = not_executable;
         state.begin_teardown(.POWER_OFF);
     }

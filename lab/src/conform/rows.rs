@@ -3,21 +3,22 @@
 use super::{Bench, End, Finish, Row, Setup};
 use crate::bench::jail::bind;
 use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
-use nix::unistd::{close, dup2_stderr, dup2_stdout, pipe2};
+use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setsid};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -62,6 +63,11 @@ pub const ROWS: &[Row] = &[
     Row { name: "patience", demand: "stopping, gives everyone time to end", check: patience },
     Row { name: "prompt", demand: "waits no longer than anybody is left", check: prompt },
     Row { name: "kill", demand: "kills who does not end", check: kills },
+    Row {
+        name: "lost-alarm",
+        demand: "kills, too, if a SIGALRM hides the timer's",
+        check: lost_alarm,
+    },
     Row { name: "unmounts", demand: "leaves file systems clean", check: unmounts },
     Row { name: "power-off", demand: "powers off when the program ends", check: power_off },
     Row { name: "survives", demand: "lives on if the machine does", check: survives },
@@ -233,24 +239,58 @@ fn pseudo_terminal() -> Result<(PtyMaster, PathBuf)> {
     Ok((terminal, path.into()))
 }
 
+/// Makes a terminal /dev/console.
+fn make_console(root: &Path, terminal: &Path) -> Result<()> {
+    let console = root.join("dev/console");
+    write(console.clone(), "", 0o600)?;
+    bind(terminal, &console)
+}
+
 /// With this, PID 1 finds a terminal as /dev/console, and no descriptor open.
 fn on_terminal(setup: Setup, path: PathBuf) -> Setup {
     setup.prepare(move |root| {
-        let console = root.join("dev/console");
-        write(console.clone(), "", 0o600)?;
-        bind(&path, &console)?;
+        make_console(root, &path)?;
         close_all()
     })
 }
 
+/// With this, the terminal is on all descriptors, too, and PID 1 leads the session
+/// that it controls: so container engines start it with `-t`.
+fn in_control(setup: Setup, path: PathBuf) -> Setup {
+    setup.prepare(move |root| {
+        make_console(root, &path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NOCTTY);
+        let terminal = options.open(&path).with_context(|| path.display().to_string())?;
+        setsid().context("setsid")?;
+        // SAFETY: no memory is involved.
+        let returned = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) };
+        Errno::result(returned).context("take the terminal")?;
+        dup2_stdin(&terminal).context("dup2")?;
+        dup2_stdout(&terminal).context("dup2")?;
+        dup2_stderr(&terminal).context("dup2")
+    })
+}
+
 fn terminal(bench: &Bench) -> Result<()> {
+    terminal_of(bench, on_terminal).context("PID 1 without a terminal of its own")?;
+    terminal_of(bench, in_control).context("PID 1 that controls the terminal")?;
+
+    // Where there is no terminal, there is none; but a session there is.
+    let outcome = Setup::new(&["/guest", "look"]).run(bench)?;
+    outcome.expect("controlling terminal", "false")?;
+    outcome.expect("leads its session", "true")
+}
+
+/// Demands that the program has the terminal, and that Ctrl-C there reaches it.
+fn terminal_of(bench: &Bench, with_terminal: fn(Setup, PathBuf) -> Setup) -> Result<()> {
     let (_terminal, path) = pseudo_terminal()?;
-    let outcome = on_terminal(Setup::new(&["/guest", "look"]), path).run(bench)?;
+    let outcome = with_terminal(Setup::new(&["/guest", "look"]), path).run(bench)?;
     outcome.expect("controlling terminal", "true")?;
     outcome.expect("leads its session", "true")?;
 
     let (mut terminal, path) = pseudo_terminal()?;
-    let mut run = on_terminal(Setup::new(&["/guest", "foreground"]), path).start(bench)?;
+    let mut run = with_terminal(Setup::new(&["/guest", "foreground"]), path).start(bench)?;
     let mut said = String::new();
     while !said.contains("waiting for Ctrl-C") {
         let mut descriptors = [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
@@ -262,12 +302,7 @@ fn terminal(bench: &Bench) -> Result<()> {
     }
     run.check_executed()?;
     terminal.write_all(b"\x03").context("type Ctrl-C")?;
-    run.outcome(Duration::from_secs(10)).context("Ctrl-C")?.expect_end(End::Status(128 + 2))?;
-
-    // Where there is no terminal, there is none; but a session there is.
-    let outcome = Setup::new(&["/guest", "look"]).run(bench)?;
-    outcome.expect("controlling terminal", "false")?;
-    outcome.expect("leads its session", "true")
+    run.outcome(Duration::from_secs(10)).context("Ctrl-C")?.expect_end(End::Status(128 + 2))
 }
 
 fn program(bench: &Bench) -> Result<()> {
@@ -506,6 +541,19 @@ fn kills(bench: &Bench) -> Result<()> {
     let outcome = Setup::new(&["/guest", "stubborn"]).run(bench)?;
     outcome.expect_announced()?;
     outcome.expect_end(End::Status(0))
+}
+
+fn lost_alarm(bench: &Bench) -> Result<()> {
+    let run = Setup::new(&["/guest", "send-alarms"]).start(bench)?;
+    run.until("a program that is told to end, and sends SIGALRM, has saved its work", || {
+        run.out("report") == "saved\n"
+    })?;
+    // A signal that is pending is not sent twice: if PID 1 cannot take the program's
+    // before its own timer goes off, at the end of the grace time, the timer's is lost.
+    run.signal(Signal::SIGSTOP)?;
+    sleep(Duration::from_secs(6));
+    run.signal(Signal::SIGCONT)?;
+    run.outcome(super::PATIENCE)?.expect_end(End::Status(128 + 9))
 }
 
 fn unmounts(bench: &Bench) -> Result<()> {

@@ -39,6 +39,9 @@ struct Call {
     gives: &'static str,
 }
 
+/// How many calls of rustix there are.
+pub const CALL_COUNT: usize = CALLS.len();
+
 const CALLS: [Call; 7] = [
     Call {
         name: "getpid",
@@ -301,7 +304,7 @@ Without `reap`, PID 1 waits for its own program alone, which is the same system 
 
 ## rustix
 
-The init makes {} of its system calls through [rustix](https://docs.rs/rustix), and the others, which rustix does not offer to everybody, itself ([sys.rs](../../src/sys.rs)). Each of those {} replaced by a raw one:
+The init makes {} of its system calls through [rustix](https://docs.rs/rustix), and the others, which rustix does not offer to everybody, or offers only with more around them than PID 1 can use, itself ([sys.rs](../../src/sys.rs)). Each of those {} replaced by a raw one:
 
 {library}
 
