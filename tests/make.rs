@@ -98,6 +98,9 @@ fn bad_input_is_refused_before_anything_is_built() {
             "MEM=",
             "CPUS=x",
             "TIMEOUT=x",
+            "BUSYBOX=/no/such/file",
+            "BUSYBOX=README.md",
+            "BUSYBOX=src",
         ] {
             // make shell has its own tree.
             if (target, variable) != ("shell", "ROOTFS=nowhere") {
@@ -124,6 +127,48 @@ fn write_kernel(path: &Path) {
     let mut bytes = vec![0; 514];
     bytes.extend(b"HdrS");
     fs::write(path, bytes).expect("write a file");
+}
+
+#[test]
+fn a_named_busybox_is_packed_if_it_can_run_without_a_c_library() {
+    let _alone = alone();
+    assert_eq!(run("make", &["build/busybox/bin/busybox"]).0, Some(0));
+    let read = |name: &str| fs::read(Path::new(ROOT).join(name)).expect("read a BusyBox");
+    // Another than the package's, by one byte that nobody reads.
+    let mut bytes = read("build/busybox/bin/busybox");
+    bytes.push(0);
+    let folder = TempDir::new();
+    let write = |name: &str, bytes: &[u8], mode| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("write a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
+        format!("BUSYBOX={}", path.display())
+    };
+    let sound = write("my busybox", &bytes, 0o755);
+    let (status, said) = Session::piped(make(&["archive", "ROOTFS=shell", &sound])).end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(read("build/shell.tree/bin/busybox") == bytes, "it is another");
+
+    // The same, as one that names a loader: its first PT_NOTE is a PT_INTERP.
+    let mut dynamic = bytes.clone();
+    let note = (64..).step_by(56).find(|&at| dynamic[at] == 4).expect("a program header");
+    dynamic[note] = 3;
+    let mut foreign = bytes.clone();
+    foreign[18] = 183;
+    for (name, bytes, mode, why) in [
+        ("dynamic", &dynamic, 0o755, "is not linked statically"),
+        ("foreign", &foreign, 0o755, "is not a BusyBox for x86_64"),
+        ("text", &read("src/main.rs"), 0o755, "is not a BusyBox for x86_64"),
+        ("data", &bytes, 0o644, "is not executable"),
+    ] {
+        let variable = write(name, bytes, mode);
+        let stubs = Stubs::new(&["cargo"]);
+        for target in ["shell", "experiment"] {
+            let complaint = format!("{variable} {why}");
+            demand_refusal(stubbed_make(&stubs, target, &variable), &complaint);
+        }
+        assert_eq!(stubs.ran(), "");
+    }
 }
 
 /// Starts a command line without root's right to read every file.
