@@ -81,19 +81,17 @@ uml-shell = $(UML) initrd=$(ARCHIVE) con0=fd:0,fd:1
 uml-panic = $(UML) con0=fd:4,fd:1 panic=-1 noreboot
 
 ## run       boot the kernel with /init and the demo, or with ROOTFS=
-run: archive
+run: no-extras archive
 	$(find-$(VM)); $(patient); lab/boot.sh verdict $(TIMEOUT) $(LOG) $(VERDICT) $($(VM)-run)
 
 ## shell     the same, with BusyBox and a shell on the console
 shell: ROOTFS := shell
-shell: check tools $(PACKAGED) archive
+shell: no-extras check tools $(PACKAGED) archive
 	$(find-$(VM)); \
-	$(how-to-leave-$(VM)); $(patient); \
-	lab/boot.sh end 0 $(LOG) $(VERDICT) $($(VM)-shell); status=$$?; \
-	$(how-to-leave-$(VM)); exit $$status
+	$(how-to-leave-$(VM)); $(patient); lab/boot.sh end 0 $(LOG) $(VERDICT) $($(VM)-shell)
 
 ## panic     boot the kernel with nothing at all, and watch it panic
-panic: check tools
+panic: no-extras check tools
 	$(find-$(VM)); $(patient); lab/boot.sh panic $(TIMEOUT) $(LOG) $(VERDICT) $($(VM)-panic) || exit; \
 	echo; \
 	echo "picoinit: that is what a kernel does that finds no file system with a program to run as PID 1:"; \
@@ -287,6 +285,11 @@ check-duties:
 	test ! $(call quote,$(UNKNOWN)) || { echo "picoinit: no such duty: "$(call quote,$(UNKNOWN))". There are: $(DUTIES)" >&2; exit 1; }
 	test ! $(call quote,$(and $(WITHOUT),$(ONLY))) || { echo "picoinit: WITHOUT says what to leave out, ONLY what to leave in: give one of them" >&2; exit 1; }
 
+# Only make try makes something of these.
+no-extras:
+	test ! $(call quote,$(DISK)) || { echo "picoinit: DISK="$(call quote,$(DISK))": only make try has a disk" >&2; exit 1; }
+	test ! $(call quote,$(PRESS)) || { echo "picoinit: PRESS="$(call quote,$(PRESS))": only make try presses keys" >&2; exit 1; }
+
 check: check-duties
 	test "$(filter qemu uml,$(VM))" || { echo "picoinit: VM=$(VM): it is one of qemu, uml" >&2; exit 1; }
 	test "$(call positive,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
@@ -332,4 +335,4 @@ $(BUILD)/busybox/bin/busybox:
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
 .PHONY: run shell panic try experiments experiment lab-tool build archive test bench kernels torture trace disasm readme \
-	symbols lint clean help check check-duties tools test-tools bench-tools
+	symbols lint clean help no-extras check check-duties tools test-tools bench-tools

@@ -108,6 +108,12 @@ fn bad_input_is_refused_before_anything_is_built() {
             }
         }
     }
+    // Only make try makes something of these.
+    for target in ["run", "shell", "panic"] {
+        for variable in ["DISK=README.md", "PRESS=ctrl-c"] {
+            demand_refusal(stubbed_make(&stubs, target, variable), variable);
+        }
+    }
     assert_eq!(stubs.ran(), "");
     assert_eq!(state(), before);
 
