@@ -427,6 +427,17 @@ fn tools_that_are_there_are_not_looked_for_further() {
 /// Has lab/boot.sh run, in place of QEMU, a shell script that knows $LOG and
 /// $VERDICT. Both files are there already, from a boot that went well.
 fn judge(expect: &str, timeout: u32, qemu: &str) -> (Option<i32>, String) {
+    judge_with(expect, timeout, qemu, &[], "")
+}
+
+/// The same, with more arguments, and with WITHOUT.
+fn judge_with(
+    expect: &str,
+    timeout: u32,
+    qemu: &str,
+    arguments: &[&str],
+    without: &str,
+) -> (Option<i32>, String) {
     let folder = TempDir::new();
     let (log, verdict) = (folder.join("log"), folder.join("verdict"));
     fs::write(folder.path().join("log"), "Kernel panic - not syncing\n").expect("write a file");
@@ -434,6 +445,8 @@ fn judge(expect: &str, timeout: u32, qemu: &str) -> (Option<i32>, String) {
     let mut command = command("lab/boot.sh");
     command
         .args([expect, &timeout.to_string(), &log, &verdict, "sh", "-c", qemu])
+        .args(arguments)
+        .env("WITHOUT", without)
         .env("LOG", &log)
         .env("VERDICT", &verdict);
     Session::piped(command).end()
@@ -464,6 +477,9 @@ fn a_boot_is_judged_by_what_was_said() {
         ("panic", format!("{SAY_PANIC} exit 3"), "sh ended with status 3"),
         ("end", SAY_PANIC.into(), "panicked: "),
         ("end", "exit 3".into(), "sh ended with status 3"),
+        // Whoever ends a machine that was to have a result has none.
+        ("verdict", format!("{SAY_0} exit 143"), "sh ended with status 143"),
+        ("panic", format!("{SAY_PANIC} exit 143"), "sh ended with status 143"),
     ] {
         let (status, said) = judge(expect, 9, &qemu);
         assert_eq!(status, Some(1), "{expect}: {qemu}: {said}");
@@ -479,6 +495,28 @@ fn a_boot_that_hangs_is_ended() {
         let (status, said) = judge("verdict", 1, &format!("{SAY_0} {qemu}"));
         assert_eq!(status, Some(1), "{said}");
         assert!(said.starts_with("picoinit: hung: "), "{said}");
+    }
+}
+
+#[test]
+fn a_person_may_end_a_shell_from_outside() {
+    let said = "picoinit: the machine was ended from outside\n".to_string();
+    assert_eq!(judge("end", 9, "exit 143"), (Some(0), said));
+}
+
+#[test]
+fn what_may_help_is_said_and_only_then() {
+    let (kvm, tcg) = (["-accel", "kvm", ""], ["-accel", "tcg", ""]);
+    for (qemu, arguments, without, hint, is_said) in [
+        ("exec sleep 1000", kvm, "", "ACCEL=tcg", true),
+        ("exec sleep 1000", tcg, "", "ACCEL=tcg", false),
+        ("", kvm, "", "ACCEL=tcg", false),
+        ("", tcg, "mounts", "make try", true),
+        ("", tcg, "", "make try", false),
+    ] {
+        let (status, said) = judge_with("verdict", 1, qemu, &arguments, without);
+        assert_eq!(status, Some(1), "{said}");
+        assert_eq!(said.contains(hint), is_said, "{qemu} {arguments:?} {without}: {said}");
     }
 }
 
