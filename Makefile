@@ -13,6 +13,7 @@ QEMU_EXTRA ?=
 TIMEOUT   ?= 120
 WITHOUT   ?=
 ONLY      ?=
+BUSYBOX   ?=
 DISK      ?=
 PRESS     ?=
 V         ?=
@@ -46,6 +47,8 @@ ARCHIVE  = $(BUILD)/$(subst /,_,$(ROOTFS)).cpio
 STAGE    = $(BUILD)/$(subst /,_,$(ROOTFS)).tree
 LOG      = $(BUILD)/console.log
 VERDICT  = $(BUILD)/verdict
+# The package's BusyBox, unless one is named.
+PACKAGED = $(if $(BUSYBOX),,$(BUILD)/busybox/bin/busybox)
 
 # QEMU. `-M pc` and nothing that it does not need: a serial port for
 # the console, a second one for the verdict. MACHINE is what all boots share.
@@ -56,7 +59,9 @@ SERIAL  = -serial chardev:console -serial file:$(VERDICT)
 CONSOLE = -chardev stdio,id=console,mux=$(1),signal=$(2),logfile=$(LOG)
 # panic=-1: restart at once after a panic; -no-reboot: and QEMU ends when the machine restarts.
 ONCE    = -no-reboot
-CMDLINE = console=ttyS0 panic=$(1) VERDICT=/dev/ttyS1 $(APPEND)
+# no_timer_check: on a busy host, an emulated timer may tick too late for the kernel, which then
+# says that the BIOS is broken, even with `quiet`. Under KVM it leaves this check out by itself.
+CMDLINE = console=ttyS0 panic=$(1) no_timer_check VERDICT=/dev/ttyS1 $(APPEND)
 
 qemu-run   = $(MACHINE) -initrd $(ARCHIVE) -append $(call quote,$(call CMDLINE,-1)) \
 	$(call CONSOLE,off,on) $(SERIAL) $(ONCE) $(QEMU_EXTRA)
@@ -76,19 +81,17 @@ uml-shell = $(UML) initrd=$(ARCHIVE) con0=fd:0,fd:1
 uml-panic = $(UML) con0=fd:4,fd:1 panic=-1 noreboot
 
 ## run       boot the kernel with /init and the demo, or with ROOTFS=
-run: archive
+run: no-extras archive
 	$(find-$(VM)); $(patient); lab/boot.sh verdict $(TIMEOUT) $(LOG) $(VERDICT) $($(VM)-run)
 
 ## shell     the same, with BusyBox and a shell on the console
 shell: ROOTFS := shell
-shell: check tools $(BUILD)/busybox/bin/busybox archive
+shell: no-extras check tools $(PACKAGED) archive
 	$(find-$(VM)); \
-	$(how-to-leave-$(VM)); $(patient); \
-	lab/boot.sh end 0 $(LOG) $(VERDICT) $($(VM)-shell); status=$$?; \
-	$(how-to-leave-$(VM)); exit $$status
+	$(how-to-leave-$(VM)); $(patient); lab/boot.sh end 0 $(LOG) $(VERDICT) $($(VM)-shell)
 
 ## panic     boot the kernel with nothing at all, and watch it panic
-panic: check tools
+panic: no-extras check tools
 	$(find-$(VM)); $(patient); lab/boot.sh panic $(TIMEOUT) $(LOG) $(VERDICT) $($(VM)-panic) || exit; \
 	echo; \
 	echo "picoinit: that is what a kernel does that finds no file system with a program to run as PID 1:"; \
@@ -113,7 +116,7 @@ experiments: lab-tool
 	$(TARGET)/picoinit-lab experiments
 
 ## experiment go through one of them: make experiment N=01
-experiment: tools lab-tool $(BUILD)/busybox/bin/busybox
+experiment: tools lab-tool $(PACKAGED)
 	lab/tools.sh mke2fs debugfs readelf
 	# What is downloaded or tried only once is none of the experiment.
 	$(find-kernel); $(find-accel); $(TARGET)/picoinit-lab experiment $(call quote,$(N))
@@ -127,13 +130,13 @@ build: check-duties
 
 ## archive   only pack the initramfs: /init, and the files of ROOTFS
 archive: check tools build
-	$(has-shell) || test -e $(BUILD)/busybox/bin/busybox || $(MAKE) $(BUILD)/busybox/bin/busybox
+	$(has-shell) || test -z "$(PACKAGED)" || test -e $(PACKAGED) || $(MAKE) $(PACKAGED)
 	test -z $(call quote,$(INIT)) || test -f $(call quote,$(INIT)) || { echo "picoinit: INIT="$(call quote,$(INIT))": there is no such file" >&2; exit 1; }
 	rm -rf $(STAGE) && mkdir -p $(STAGE)/bin && cp -a $(TREE) $(STAGE)
 	# Copied over a file of the tree, it would get that file's mode.
 	test -z $(call quote,$(INIT)) || { rm -f $(STAGE)/init && cp $(call quote,$(INIT)) $(STAGE)/init; }
 	test "$(ROOTFS)" != demo || cp $(TARGET)/demo $(STAGE)/bin/
-	$(has-shell) || cp $(BUILD)/busybox/bin/busybox $(STAGE)/bin/
+	$(has-shell) || cp $(call quote,$(or $(BUSYBOX),$(PACKAGED))) $(STAGE)/bin/busybox
 	test ! $(call quote,$(DISK)) || { $(find-kernel); lab/modules.sh "$$kernel" $(STAGE); }
 	# The same bytes whoever packs it, where and when: names in order, one owner, one time.
 	chmod -R u=rwX,go=rX $(STAGE) && find $(STAGE) -exec touch -hd @0 {} +
@@ -241,10 +244,12 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach v,$(VARIABLES),printf '  %-10s  %-20s  %s\n' '$(v)' $(call quote,$($(v))) $(call quote,$(about-$(v)));)
 
-VARIABLES := VM KERNEL ROOTFS WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS COMPARE NO_INSTALL V
+VARIABLES := VM KERNEL INIT ROOTFS BUSYBOX WITHOUT ONLY QEMU ACCEL MEM CPUS APPEND QEMU_EXTRA TIMEOUT DISK PRESS COMPARE NO_INSTALL V
 about-VM         := qemu, or uml: User-mode Linux, a kernel that is an ordinary program
 about-KERNEL     := the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
+about-INIT       := the program that is packed as /init; else this picoinit. Nothing at all: INIT=
 about-ROOTFS     := what to pack beside /init: a folder of initramfs/, or any folder
+about-BUSYBOX    := a static BusyBox, for trees with a shell; else the distribution's, downloaded
 about-WITHOUT    := duties that /init is to lack, of: $(DUTIES)
 about-ONLY       := the only duties that it is to have
 about-QEMU       := the emulator
@@ -280,6 +285,11 @@ check-duties:
 	test ! $(call quote,$(UNKNOWN)) || { echo "picoinit: no such duty: "$(call quote,$(UNKNOWN))". There are: $(DUTIES)" >&2; exit 1; }
 	test ! $(call quote,$(and $(WITHOUT),$(ONLY))) || { echo "picoinit: WITHOUT says what to leave out, ONLY what to leave in: give one of them" >&2; exit 1; }
 
+# Only make try makes something of these.
+no-extras:
+	test ! $(call quote,$(DISK)) || { echo "picoinit: DISK="$(call quote,$(DISK))": only make try has a disk" >&2; exit 1; }
+	test ! $(call quote,$(PRESS)) || { echo "picoinit: PRESS="$(call quote,$(PRESS))": only make try presses keys" >&2; exit 1; }
+
 check: check-duties
 	test "$(filter qemu uml,$(VM))" || { echo "picoinit: VM=$(VM): it is one of qemu, uml" >&2; exit 1; }
 	test "$(call positive,$(MEM))" || { echo "picoinit: MEM=$(MEM): it is a number of megabytes, such as 256" >&2; exit 1; }
@@ -288,6 +298,7 @@ check: check-duties
 	test "$(TREE)" || { echo "picoinit: ROOTFS=$(ROOTFS): there is no folder initramfs/$(ROOTFS) and no folder $(ROOTFS) (nor can there be spaces in its name)" >&2; exit 1; }
 	test "$(VM)" != uml || test "$(CPUS)" = 1 || { echo "picoinit: CPUS=$(CPUS): with VM=uml, there is one processor" >&2; exit 1; }
 	test ! $(call quote,$(KERNEL)) || $(kernel-$(VM)) >/dev/null
+	test ! $(call quote,$(BUSYBOX)) || lab/busybox.sh $(call quote,$(BUSYBOX))
 	test "$(filter auto tcg,$(ACCEL))" || lab/accel.sh "$(ACCEL)" - - - >/dev/null
 	test ! $(call quote,$(DISK)) || test -f $(call quote,$(DISK)) || { echo "picoinit: DISK="$(call quote,$(DISK))": there is no such file" >&2; exit 1; }
 	test "$(VM)" != uml || test ! $(call quote,$(DISK)$(PRESS)) || { echo "picoinit: DISK and PRESS are for VM=qemu" >&2; exit 1; }
@@ -319,8 +330,9 @@ find-kernel = kernel=$$($(kernel-qemu)) || exit
 find-accel  = accel=$$(lab/accel.sh "$(ACCEL)" $(BUILD)/accel $(QEMU) "$$kernel") || exit
 
 $(BUILD)/busybox/bin/busybox:
-	lab/package.sh $(BUILD)/busybox busybox-static
+	lab/package.sh $(BUILD)/busybox busybox-static || \
+	{ echo "picoinit: no static BusyBox to be had. Name one with: make shell BUSYBOX=/path/to/busybox" >&2; exit 1; }
 	test -e $@ || { mkdir -p $(BUILD)/busybox/bin && ln $(BUILD)/busybox/usr/bin/busybox $@; }
 
 .PHONY: run shell panic try experiments experiment lab-tool build archive test bench kernels torture trace disasm readme \
-	symbols lint clean help check check-duties tools test-tools bench-tools
+	symbols lint clean help no-extras check check-duties tools test-tools bench-tools

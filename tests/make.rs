@@ -98,11 +98,20 @@ fn bad_input_is_refused_before_anything_is_built() {
             "MEM=",
             "CPUS=x",
             "TIMEOUT=x",
+            "BUSYBOX=/no/such/file",
+            "BUSYBOX=README.md",
+            "BUSYBOX=src",
         ] {
             // make shell has its own tree.
             if (target, variable) != ("shell", "ROOTFS=nowhere") {
                 demand_refusal(stubbed_make(&stubs, target, variable), variable);
             }
+        }
+    }
+    // Only make try makes something of these.
+    for target in ["run", "shell", "panic"] {
+        for variable in ["DISK=README.md", "PRESS=ctrl-c"] {
+            demand_refusal(stubbed_make(&stubs, target, variable), variable);
         }
     }
     assert_eq!(stubs.ran(), "");
@@ -124,6 +133,48 @@ fn write_kernel(path: &Path) {
     let mut bytes = vec![0; 514];
     bytes.extend(b"HdrS");
     fs::write(path, bytes).expect("write a file");
+}
+
+#[test]
+fn a_named_busybox_is_packed_if_it_can_run_without_a_c_library() {
+    let _alone = alone();
+    assert_eq!(run("make", &["build/busybox/bin/busybox"]).0, Some(0));
+    let read = |name: &str| fs::read(Path::new(ROOT).join(name)).expect("read a BusyBox");
+    // Another than the package's, by one byte that nobody reads.
+    let mut bytes = read("build/busybox/bin/busybox");
+    bytes.push(0);
+    let folder = TempDir::new();
+    let write = |name: &str, bytes: &[u8], mode| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("write a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
+        format!("BUSYBOX={}", path.display())
+    };
+    let sound = write("my busybox", &bytes, 0o755);
+    let (status, said) = Session::piped(make(&["archive", "ROOTFS=shell", &sound])).end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(read("build/shell.tree/bin/busybox") == bytes, "it is another");
+
+    // The same, as one that names a loader: its first PT_NOTE is a PT_INTERP.
+    let mut dynamic = bytes.clone();
+    let note = (64..).step_by(56).find(|&at| dynamic[at] == 4).expect("a program header");
+    dynamic[note] = 3;
+    let mut foreign = bytes.clone();
+    foreign[18] = 183;
+    for (name, bytes, mode, why) in [
+        ("dynamic", &dynamic, 0o755, "is not linked statically"),
+        ("foreign", &foreign, 0o755, "is not a BusyBox for x86_64"),
+        ("text", &read("src/main.rs"), 0o755, "is not a BusyBox for x86_64"),
+        ("data", &bytes, 0o644, "is not executable"),
+    ] {
+        let variable = write(name, bytes, mode);
+        let stubs = Stubs::new(&["cargo"]);
+        for target in ["shell", "experiment"] {
+            let complaint = format!("{variable} {why}");
+            demand_refusal(stubbed_make(&stubs, target, &variable), &complaint);
+        }
+        assert_eq!(stubs.ran(), "");
+    }
 }
 
 /// Starts a command line without root's right to read every file.
@@ -376,6 +427,17 @@ fn tools_that_are_there_are_not_looked_for_further() {
 /// Has lab/boot.sh run, in place of QEMU, a shell script that knows $LOG and
 /// $VERDICT. Both files are there already, from a boot that went well.
 fn judge(expect: &str, timeout: u32, qemu: &str) -> (Option<i32>, String) {
+    judge_with(expect, timeout, qemu, &[], "")
+}
+
+/// The same, with more arguments, and with WITHOUT.
+fn judge_with(
+    expect: &str,
+    timeout: u32,
+    qemu: &str,
+    arguments: &[&str],
+    without: &str,
+) -> (Option<i32>, String) {
     let folder = TempDir::new();
     let (log, verdict) = (folder.join("log"), folder.join("verdict"));
     fs::write(folder.path().join("log"), "Kernel panic - not syncing\n").expect("write a file");
@@ -383,6 +445,8 @@ fn judge(expect: &str, timeout: u32, qemu: &str) -> (Option<i32>, String) {
     let mut command = command("lab/boot.sh");
     command
         .args([expect, &timeout.to_string(), &log, &verdict, "sh", "-c", qemu])
+        .args(arguments)
+        .env("WITHOUT", without)
         .env("LOG", &log)
         .env("VERDICT", &verdict);
     Session::piped(command).end()
@@ -413,6 +477,9 @@ fn a_boot_is_judged_by_what_was_said() {
         ("panic", format!("{SAY_PANIC} exit 3"), "sh ended with status 3"),
         ("end", SAY_PANIC.into(), "panicked: "),
         ("end", "exit 3".into(), "sh ended with status 3"),
+        // Whoever ends a machine that was to have a result has none.
+        ("verdict", format!("{SAY_0} exit 143"), "sh ended with status 143"),
+        ("panic", format!("{SAY_PANIC} exit 143"), "sh ended with status 143"),
     ] {
         let (status, said) = judge(expect, 9, &qemu);
         assert_eq!(status, Some(1), "{expect}: {qemu}: {said}");
@@ -428,6 +495,28 @@ fn a_boot_that_hangs_is_ended() {
         let (status, said) = judge("verdict", 1, &format!("{SAY_0} {qemu}"));
         assert_eq!(status, Some(1), "{said}");
         assert!(said.starts_with("picoinit: hung: "), "{said}");
+    }
+}
+
+#[test]
+fn a_person_may_end_a_shell_from_outside() {
+    let said = "picoinit: the machine was ended from outside\n".to_string();
+    assert_eq!(judge("end", 9, "exit 143"), (Some(0), said));
+}
+
+#[test]
+fn what_may_help_is_said_and_only_then() {
+    let (kvm, tcg) = (["-accel", "kvm", ""], ["-accel", "tcg", ""]);
+    for (qemu, arguments, without, hint, is_said) in [
+        ("exec sleep 1000", kvm, "", "ACCEL=tcg", true),
+        ("exec sleep 1000", tcg, "", "ACCEL=tcg", false),
+        ("", kvm, "", "ACCEL=tcg", false),
+        ("", tcg, "mounts", "make try", true),
+        ("", tcg, "", "make try", false),
+    ] {
+        let (status, said) = judge_with("verdict", 1, qemu, &arguments, without);
+        assert_eq!(status, Some(1), "{said}");
+        assert_eq!(said.contains(hint), is_said, "{qemu} {arguments:?} {without}: {said}");
     }
 }
 

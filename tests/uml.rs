@@ -300,6 +300,8 @@ fn shell_ends_by_halt_at_the_end_of_input_and_when_it_is_killed() {
     let said = shell.said();
     let pid = said.split_once(HOW_TO_LEAVE).and_then(|(_, rest)| rest.lines().next());
     run("kill", &[pid.expect("a PID")]);
-    let (_, said) = end_shell(shell, mark, &folder);
+    let (status, said) = end_shell(shell, mark, &folder);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("picoinit: the machine was ended from outside\n"), "{said}");
     assert!(!said.contains("reboot: System halted"), "{said}");
 }

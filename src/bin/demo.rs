@@ -27,7 +27,7 @@ extern "C" fn main(stack: *const usize, _: &'static Shared) -> ! {
     tell("/sys says that these CPUs are online: ", |line| {
         line.file(c"/sys/devices/system/cpu/online")
     });
-    tell("mounted are ", Line::mounts);
+    tell("mounted are", Line::mounts);
     leave_orphan();
     leave_server();
     tell("I have done my work, and end with status 0", |_| {});
@@ -160,13 +160,13 @@ impl Line {
         sys::close(file);
     }
 
-    /// Adds where something is mounted.
+    /// Adds where something is mounted, with a blank before each.
     fn mounts(&mut self) {
         let list = sys::open(Word(c"/proc/mounts".as_ptr()), O_RDONLY);
         let mut target = Buffer::empty();
         while next_target(|| sys::read_byte(list), &mut target).is_some() {
-            target.as_bytes().iter().for_each(|&byte| self.0.push(byte));
             self.0.push(b' ');
+            target.as_bytes().iter().for_each(|&byte| self.0.push(byte));
             target = Buffer::empty();
         }
         sys::close(list);

@@ -1,0 +1,34 @@
+#!/bin/sh
+# busybox.sh FILE : makes sure that FILE can be the BusyBox of a machine that has
+# no C library: that it is there, is executable, and is linked statically.
+set -eu
+
+file=$1
+
+fail() {
+    echo "picoinit: BUSYBOX=$file$*" >&2
+    exit 1
+}
+
+# Prints a number of so many bytes at this offset.
+number() { # OFFSET BYTES
+    od -An -tu"$2" -j "$1" -N "$2" "$file" | tr -d ' '
+}
+
+# A program that names a loader has a program header of type 3, PT_INTERP (elf(5)).
+has_loader() {
+    header=$(number 32 8) size=$(number 54 2) left=$(number 56 2)
+    while [ "$left" -gt 0 ]; do
+        [ "$(number "$header" 4)" != 3 ] || return 0
+        header=$((header + size)) left=$((left - 1))
+    done
+    return 1
+}
+
+[ -f "$file" ] || fail ": there is no such file"
+[ -r "$file" ] || fail " cannot be read by you"
+[ -x "$file" ] || fail " is not executable"
+# The first word is that of every ELF file, and 62 is x86_64.
+[ "$(number 0 4)" = 1179403647 ] && [ "$(number 18 2)" = 62 ] && grep -aq BusyBox "$file" ||
+    fail " is not a BusyBox for x86_64"
+! has_loader || fail " is not linked statically: it needs a C library, which the machine does not have"
