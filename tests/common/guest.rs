@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Does what the words of the command line say.
 pub fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
     match words.as_slice() {
         // Started as /init.
@@ -36,7 +37,7 @@ pub fn main() {
         ["burst", count] => burst(number(count)),
         ["statuses"] => statuses(),
         ["deaths"] => deaths(),
-        ["exit", status] => exit(number(status)),
+        ["exit", status, ..] => exit(number(status)),
         ["die", signal] => die(number(signal)),
         ["signal-init", signals @ ..] => signal_init(signals),
         ["storm", count] => storm(number(count)),
