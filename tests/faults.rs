@@ -409,7 +409,11 @@ fn try_all(tries: &[(Scenario, Fault)]) {
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
     });
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), tries.len(), wrong.join("\n"));
-    println!("{} faults, all survived", tries.len());
+    let count = |of: fn(&Fault) -> i64| {
+        tries.iter().map(|(_, fault)| of(fault)).collect::<BTreeSet<_>>().len()
+    };
+    let (calls, errors) = (count(|fault| fault.call), count(|fault| fault.errno.into()));
+    println!("{calls} calls, {errors} errors, {} faults: all survived", tries.len());
 }
 
 /// The system calls that /init makes, and how often, in each scenario.
