@@ -413,7 +413,7 @@ fn try_all(tries: &[(Scenario, Fault)]) {
         tries.iter().map(|(_, fault)| of(fault)).collect::<BTreeSet<_>>().len()
     };
     let (calls, errors) = (count(|fault| fault.call), count(|fault| fault.errno.into()));
-    println!("{calls} calls, {errors} errors, {} faults: all survived", tries.len());
+    println!("{} faults (calls: {calls}, errors: {errors}): all survived", tries.len());
 }
 
 /// The system calls that /init makes, and how often, in each scenario.
