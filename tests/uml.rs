@@ -9,6 +9,8 @@ use boot::{
     Boot, LIMIT, Session, TempDir, Tree, alone, make, missing_in_order, run, skip,
     terminal_is_unharmed, type_command,
 };
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
@@ -299,7 +301,8 @@ fn shell_ends_by_halt_at_the_end_of_input_and_when_it_is_killed() {
     let folder = folder_of(mark);
     let said = shell.said();
     let pid = said.split_once(HOW_TO_LEAVE).and_then(|(_, rest)| rest.lines().next());
-    run("kill", &[pid.expect("a PID")]);
+    let pid = Pid::from_raw(pid.and_then(|pid| pid.parse().ok()).expect("a PID"));
+    kill(pid, Signal::SIGTERM).expect("send a signal");
     let (status, said) = end_shell(shell, mark, &folder);
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains("picoinit: the machine was ended from outside\n"), "{said}");

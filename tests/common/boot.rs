@@ -350,9 +350,14 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // It leads a process group of its own; so QEMU goes with it.
+        // It leads a process group of its own; so QEMU goes with it. User-mode Linux
+        // has groups of its own, and is ended by lab/boot.sh, if that gets the time.
         if let Some(mut child) = mem::take(&mut self.child) {
-            let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+            let group = Pid::from_raw(child.id() as i32);
+            let _ = killpg(group, Signal::SIGTERM);
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while self.hear(deadline).is_ok() {}
+            let _ = killpg(group, Signal::SIGKILL);
             let _ = child.wait();
         }
     }
