@@ -15,10 +15,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{env, io, mem, thread};
 
-pub use crate::common::TempDir;
-
-/// The folder of the project, in which make runs.
-pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub use crate::common::{ROOT, TempDir};
 
 /// How long anything may take before it counts as hung. Long enough for a slow
 /// machine that first has to build everything.
@@ -31,12 +28,6 @@ pub fn alone() -> File {
     let lock = File::create(path).expect("make the lock");
     lock.lock().expect("lock");
     lock
-}
-
-/// Says why a test cannot run here. Where everything must run, that is a failure.
-pub fn skip(why: &str) {
-    assert!(env::var_os("CI").is_none(), "cannot be tested: {why}");
-    println!("skipped: {why}");
 }
 
 /// A root file system to boot: BusyBox, and what a test puts there.

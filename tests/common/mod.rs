@@ -23,6 +23,12 @@ pub use temp::TempDir;
 /// The folder of the project.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// Says why a test cannot run here. Where everything must run, that is a failure.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "cannot be tested: {why}");
+    println!("skipped: {why}");
+}
+
 /// The init as it is shipped, built now if need be.
 pub fn init() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
