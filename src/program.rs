@@ -6,12 +6,12 @@ use crate::shared::Shared;
 use crate::sys::Word;
 #[cfg(not(feature = "container"))]
 use crate::sys::execve;
-use crate::{console, say, signals, sys, teardown};
+use crate::{console, reap, say, signals, sys, teardown};
 use core::ffi::CStr;
 use core::ptr::null;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::errno::ENOENT;
-use linux_raw_sys::general::LINUX_REBOOT_CMD_POWER_OFF;
+use linux_raw_sys::general::{LINUX_REBOOT_CMD_POWER_OFF, SIGKILL};
 
 /// What runs when no program is named.
 const DEFAULT: &CStr = c"/etc/rc";
@@ -49,6 +49,9 @@ pub unsafe fn start(shared: &Shared, stack: *const usize) {
         become_program(argv, envp);
     }
     shared.program.store(child, Relaxed);
+    // Until it is reaped, it counts as killed: the teardown may have to leave it
+    // behind, hanging in the kernel.
+    shared.exit_status.store(reap::exit_status(SIGKILL as i32), Relaxed);
     if child < 0 {
         // SAFETY: at least one word, then NULL.
         say::cannot(c"run ", unsafe { *argv }, child);

@@ -10,7 +10,8 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32};
 pub struct Shared {
     /// The PID of the program; 0 if it is not running.
     pub program: AtomicI32,
-    /// What PID 1 exits with if it has to: how the program ended.
+    /// What PID 1 exits with if it has to: how the program ended; until it
+    /// has, as if it had been killed.
     pub exit_status: AtomicI32,
     /// The reboot(2) command that ends the teardown; 0 if none is under way.
     pub stopping: AtomicU32,

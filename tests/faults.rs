@@ -342,8 +342,8 @@ fn complaints(scenario: Scenario, fault: Fault, seen: &Seen) -> Vec<String> {
     let others: &[Option<i32>] = match call {
         // The program was not started, which is said.
         SYS_fork | SYS_execve if !starts => &[Some(126), Some(127)],
-        // How the program ended cannot be known, nor that it did.
-        SYS_wait4 => &[Some(0)],
+        // How the program ended cannot be known, nor that it did: it counts as killed.
+        SYS_wait4 => &[Some(128 + 9)],
         // Nobody hears that they are to stop, or is told: the program ends by itself.
         SYS_rt_sigaction | SYS_rt_sigprocmask | SYS_kill => &[Some(9), Some(128 + 9)],
         // Without a timer, nobody is given time.

@@ -154,7 +154,7 @@ fn all_keep_the_contract() {
 /// A row; and what to replace by what in the twin in C, so that it fails this row.
 type Fault = (&'static str, &'static [(&'static str, &'static str)]);
 
-const FAULTS: [Fault; 28] = [
+const FAULTS: [Fault; 29] = [
     ("pid", &[("sys0(__NR_getpid) != 1", "sys0(__NR_getpid) == 0")]),
     ("mounts", &[("flags | MS_NOSUID | MS_NOEXEC", "flags | MS_NOEXEC")]),
     ("mounted", &[("& STATX_ATTR_MOUNT_ROOT", "& 0")]),
@@ -201,6 +201,7 @@ const FAULTS: [Fault; 28] = [
             ("if (!alarm_is_over())", "if (info[2] <= 0 || !alarm_is_over())"),
         ],
     ),
+    ("unreapable", &[(".exit_status = 128 + SIGKILL", ".exit_status = 0")]),
     ("unmounts", &[("DEPTH = 16,", "DEPTH = 1, ")]),
     ("power-off", &[("status, child = fork();", "status, child = -1;")]),
     ("survives", &[("    state->stopping = 0;\n", "    exit(0);\n")]),

@@ -5,7 +5,7 @@
 # meaning everywhere:
 #
 #   ebx   the program's PID; 0 if it is not running
-#   ebp   the exit status of PID 1: how the program ended
+#   ebp   the exit status of PID 1: how the program ended; until it has, "killed"
 #   r12d  the reboot(2) command that ends the teardown; 0 if none is under way
 #   r13d  whether the teardown has killed everyone
 #   r14   the buffer: for a line, and for what the kernel fills in
@@ -94,7 +94,7 @@ start:
         xor     edx, edx        # LINUX_REBOOT_CMD_CAD_OFF
         call    reboot
 
-        xor     ebp, ebp
+        mov     ebp, 128 + SIGKILL
         xor     r12d, r12d
         xor     r13d, r13d
 

@@ -33,7 +33,7 @@ enum {
 /* What has to be remembered. It lives on the stack of init. */
 struct state {
     int program;     /* its PID; 0 if it is not running */
-    int exit_status; /* how it ended */
+    int exit_status; /* how it ended; until it has, "killed" */
     int stopping;    /* the reboot(2) command that ends the teardown; 0 if none is under way */
     int killed;      /* whether the teardown has killed everyone */
 };
@@ -416,7 +416,7 @@ __attribute__((used)) static _Noreturn void init(long *stack)
 {
     char **argv = (char **)(stack + 1), **envp = argv + *stack + 1;
     char *otherwise[] = { "/etc/rc", 0 };
-    struct state state = { 0 };
+    struct state state = { .exit_status = 128 + SIGKILL };
 
     if (sys0(__NR_getpid) != 1) {
         const char line[] = "init: must run as PID 1\n";

@@ -30,10 +30,10 @@ enum {
     ATTRIBUTE_MOUNT_ROOT = 0x2000,
 };
 
-static pid_t program;   /* 0 if it is not running */
-static int exit_status; /* how it ended */
-static int stopping;    /* the reboot(2) command that ends the teardown; 0 if none is under way */
-static int killed;      /* whether the teardown has killed everyone */
+static pid_t program; /* 0 if it is not running */
+static int exit_status = 128 + SIGKILL; /* how it ended; until it has, "killed" */
+static int stopping; /* the reboot(2) command that ends the teardown; 0 if none is under way */
+static int killed;   /* whether the teardown has killed everyone */
 
 /* Prints a line by one write(2), so that the lines of several processes never
  * tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor

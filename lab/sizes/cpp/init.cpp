@@ -196,8 +196,8 @@ class Init {
     }
 
   private:
-    pid_t program = 0;   // 0 if it is not running
-    int exit_status = 0; // how it ended
+    pid_t program = 0; // 0 if it is not running
+    int exit_status = 128 + SIGKILL; // how it ended; until it has, "killed"
     int stopping = 0;    // the reboot(2) command that ends the teardown; 0 if none is under way
     bool killed = false; // whether the teardown has killed everyone
 

@@ -213,7 +213,7 @@ func rebootIsRefused(command int) bool {
 // What has to be remembered.
 type state struct {
 	program    int              // its PID; 0 if it is not running
-	exitStatus int              // how it ended
+	exitStatus int              // how it ended; until it has, "killed"
 	stopping   int              // the reboot(2) command that ends the teardown
 	isStopping bool             // whether one is under way
 	killed     bool             // whether it has killed everyone
@@ -330,7 +330,7 @@ func main() {
 	openConsole()
 	syscall.Reboot(syscall.LINUX_REBOOT_CMD_CAD_OFF)
 
-	var s state
+	s := state{exitStatus: 128 + int(syscall.SIGKILL)}
 	var err error
 	words := findProgram()
 	if s.program, err = startProgram(words); err != nil {

@@ -124,7 +124,7 @@ type Word = *const c_char;
 struct State {
     /// The program's PID; 0 if it is not running.
     program: i32,
-    /// How it ended.
+    /// How it ended; until it has, "killed".
     exit_status: i32,
     /// The reboot(2) command that ends the teardown; 0 if none is under way.
     stopping: u32,
@@ -174,7 +174,7 @@ extern "C" fn init(stack: *const usize) -> ! {
     if program == 0 {
         become_program(argv, envp);
     }
-    let mut state = State { program, exit_status: 0, stopping: 0, killed: false };
+    let mut state = State { program, exit_status: 128 + SIGKILL, stopping: 0, killed: false };
     if program < 0 {
         // SAFETY: at least one word, then NULL.
         cannot(c"run ", unsafe { *argv }, program);

@@ -120,11 +120,10 @@ mod c {
 }
 
 /// What has to be remembered.
-#[derive(Default)]
 struct State {
     /// The program's PID; 0 if it is not running.
     program: i32,
-    /// How it ended.
+    /// How it ended; until it has, "killed".
     exit_status: i32,
     /// The reboot(2) command that ends the teardown, if one is under way.
     stopping: Option<i32>,
@@ -160,7 +159,12 @@ extern "C" fn main(_: c_int, argv: c::Words) -> c_int {
 
     let otherwise = [c"/etc/rc".as_ptr(), null()];
     let argv = find_program(argv, otherwise.as_ptr());
-    let mut state = State { program: c::fork(), ..State::default() };
+    let mut state = State {
+        program: c::fork(),
+        exit_status: 128 + c::SIGKILL,
+        stopping: None,
+        killed: false,
+    };
     if state.program == 0 {
         become_program(argv);
     }

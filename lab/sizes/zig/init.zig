@@ -79,8 +79,8 @@ inline fn number_of(argument: anytype) usize {
 const State = struct {
     /// The program's PID; 0 if it is not running.
     program: i32,
-    /// How it ended.
-    exit_status: i32 = 0,
+    /// How it ended; until it has, "killed".
+    exit_status: i32 = 128 + SIGKILL,
     /// The reboot(2) command that ends the teardown, if one is under way.
     stopping: ?Command = null,
     /// Whether the teardown has killed everyone.

@@ -2,14 +2,16 @@
 
 use super::{Bench, End, Finish, Row, Setup};
 use crate::bench::jail::bind;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
-use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setsid};
+use nix::sys::ptrace;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, pthread_sigmask, signal};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, close, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setsid};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
@@ -68,6 +70,7 @@ pub const ROWS: &[Row] = &[
         demand: "kills, too, if a SIGALRM hides the timer's",
         check: lost_alarm,
     },
+    Row { name: "unreapable", demand: "leaves behind who cannot be reaped", check: unreapable },
     Row { name: "unmounts", demand: "leaves file systems clean", check: unmounts },
     Row { name: "power-off", demand: "powers off when the program ends", check: power_off },
     Row { name: "survives", demand: "lives on if the machine does", check: survives },
@@ -553,6 +556,49 @@ fn lost_alarm(bench: &Bench) -> Result<()> {
     run.signal(Signal::SIGSTOP)?;
     sleep(Duration::from_secs(6));
     run.signal(Signal::SIGCONT)?;
+    run.outcome(super::PATIENCE)?.expect_end(End::Status(128 + 9))
+}
+
+/// A process that this one traces: the kernel has its parent wait until this one has
+/// reaped it (`wait_consider_task` in kernel/exit.c). At the end, it is killed, and reaped.
+struct Traced(Pid);
+
+impl Traced {
+    fn child_of(parent: Pid) -> Result<Traced> {
+        let tasks = format!("/proc/{parent}/task");
+        for task in fs::read_dir(&tasks).context(tasks)? {
+            let path = task.context("a thread of PID 1")?.path().join("children");
+            let children = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            if let Some(child) = children.split_whitespace().next() {
+                let child = Pid::from_raw(child.parse().context("a PID")?);
+                ptrace::seize(child, ptrace::Options::empty()).context("ptrace")?;
+                return Ok(Traced(child));
+            }
+        }
+        bail!("PID 1 has no child")
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGKILL);
+        while matches!(
+            waitpid(self.0, None),
+            Ok(WaitStatus::Stopped(..) | WaitStatus::PtraceEvent(..))
+        ) {}
+    }
+}
+
+fn unreapable(bench: &Bench) -> Result<()> {
+    let run = shell("echo ready > /out/report; exec sleep 1000").start(bench)?;
+    run.until("the program starts", || run.out("report") == "ready\n")?;
+    let program = Traced::child_of(run.pid())?;
+    run.signal(Signal::SIGTERM)?;
+    // It has no memory any more, then, and still cannot be gone before all of its
+    // namespace are (zap_pid_ns_processes in kernel/pid_namespace.c).
+    let executable = format!("/proc/{}/exe", run.pid());
+    run.until("it ends without its program", || fs::read_link(&executable).is_err())?;
+    drop(program);
     run.outcome(super::PATIENCE)?.expect_end(End::Status(128 + 9))
 }
 
