@@ -149,6 +149,8 @@ has-shell = test ! -L $(TREE)/bin/sh -o -e $(TREE)/bin/sh
 
 ## test      everything that is tested: functions, PID 1 of a namespace, boots
 test: test-tools build $(BUILD)/busybox/bin/busybox
+	# The lab is a package of its own; TESTFLAGS may name what only the init's has.
+	$(if $(TESTFLAGS),,cargo test --package picoinit-lab $(QUIET))
 	$(find-kernel); $(find-accel); \
 	KERNEL="$$(realpath "$$kernel")" ACCEL=$$accel cargo test --no-fail-fast $(TESTFLAGS)
 

@@ -274,6 +274,7 @@ impl Results {
 pub const NOISE: f64 = 0.05;
 
 /// Where picoinit stands in a column.
+#[derive(PartialEq, Debug)]
 pub enum Rank {
     /// All others are worse.
     First,
@@ -281,4 +282,50 @@ pub enum Rank {
     Equal,
     /// These are better.
     Behind(Vec<&'static str>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where picoinit stands if it and all others, but one, have these values.
+    fn rank(own: &[f64], others: f64, one: Cell) -> Rank {
+        let mut results = Results::default();
+        own.iter().for_each(|value| results.add(&INITS[0], Metric::Stop, *value));
+        INITS[1..].iter().for_each(|init| results.add(init, Metric::Stop, others));
+        results.cells.insert((INITS[1].name, Metric::Stop), one);
+        results.rank(Metric::Stop)
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(spread(&[]), None);
+        assert_eq!(spread(&[7.0]), Some((7.0, 7.0, 7.0)));
+        assert_eq!(spread(&[9.0, -1.0, 2.0]), Some((2.0, -1.0, 9.0)));
+        assert_eq!(spread(&[9.0, 1.0, 4.0, 2.0]), Some((3.0, 1.0, 9.0)));
+    }
+
+    #[test]
+    fn only_who_is_clearly_better_than_all_is_the_first() {
+        let value = |value| Cell::Values(vec![value]);
+        assert_eq!(rank(&[90.0], 100.0, value(100.0)), Rank::First);
+        assert_eq!(rank(&[90.0], 100.0, value(94.0)), Rank::Equal);
+        assert_eq!(rank(&[90.0], 100.0, value(86.0)), Rank::Equal);
+        assert_eq!(rank(&[90.0], 100.0, value(85.0)), Rank::Behind(vec![INITS[1].name]));
+        // The median counts.
+        assert_eq!(rank(&[1.0, 101.0, 200.0], 100.0, value(100.0)), Rank::Equal);
+        // One that never ends is no better; and one that was not measured is not the first.
+        assert_eq!(rank(&[90.0], 100.0, Cell::Text("never".into())), Rank::First);
+        let others = INITS[1..].iter().map(|init| init.name).collect();
+        assert_eq!(rank(&[], 100.0, value(100.0)), Rank::Behind(others));
+    }
+
+    #[test]
+    fn what_is_to_be_right_is_right_or_not() {
+        let mut results = Results::default();
+        results.add(&INITS[0], Metric::Statuses, 256.0);
+        assert_eq!(results.rank(Metric::Statuses), Rank::Equal);
+        results.fail(&INITS[0], Metric::Statuses, "255 of 256".into());
+        assert_eq!(results.rank(Metric::Statuses), Rank::Behind(vec![]));
+    }
 }

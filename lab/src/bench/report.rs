@@ -18,7 +18,7 @@ pub fn number(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Count => thousands(value),
         Unit::Ratio => format!("{value:.2}"),
-        Unit::Microseconds if value < 99_950.0 => format!("{:.1}", value / 1e3),
+        Unit::Microseconds if value.abs() < 99_950.0 => format!("{:.1}", value / 1e3),
         Unit::Microseconds => thousands(value / 1e3),
         Unit::Time if value < 1e8 => format!("{:.2} ms", value / 1e6),
         Unit::Time => format!("{:.2} s", value / 1e9),
@@ -28,8 +28,9 @@ pub fn number(value: f64, unit: Unit) -> String {
 
 /// A whole number, with a comma after each three digits.
 pub fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
+    let digits = format!("{:.0}", value.abs());
+    // What is measured as a difference may be less than nothing.
+    let mut text = String::from(if value <= -0.5 { "-" } else { "" });
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
@@ -201,4 +202,38 @@ One at a time; then at once, in the last round.
 {machine}- processors that something else kept busy while all inits were idle: {disturbance}
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        let cases = [
+            (0.0, "0"),
+            (-0.4, "0"),
+            (999.4, "999"),
+            (-164.0, "-164"),
+            (1_000.0, "1,000"),
+            (-1_000.0, "-1,000"),
+            (1_234_567.0, "1,234,567"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(thousands(value), text);
+        }
+        assert_eq!(number(7_250.0, Unit::Microseconds), "7.2");
+        assert_eq!(number(-99_000.0, Unit::Microseconds), "-99.0");
+        assert_eq!(number(-164_400.0, Unit::Microseconds), "-164");
+        assert_eq!(number(460_000.0, Unit::Time), "0.46 ms");
+        assert_eq!(number(5.0e9, Unit::Time), "5.00 s");
+        assert_eq!(number(2.667, Unit::Ratio), "2.67");
+    }
+
+    #[test]
+    fn the_spread_is_shown_where_there_is_one() {
+        assert_eq!(values(&[], Unit::Count), "none");
+        assert_eq!(values(&[8.0, 8.0], Unit::Count), "8");
+        assert_eq!(values(&[1280.0, 1252.0, 1272.0], Unit::Count), "1,272 (1,252 to 1,280)");
+    }
 }
