@@ -2,7 +2,7 @@
 
 use super::inits::{INITS, Init};
 use super::metrics::{Cell, METRICS, Metric, NOISE, Rank, Results, Unit, spread};
-use super::{BURST, IDLE, NEVER, ORPHANS, STARTS, STOPS, TRACED_BURST, TRACED_ORPHANS};
+use super::{BURST, IDLE, NEVER, ORPHANS, REAPS, STARTS, STOPS, TRACED_BURST, TRACED_ORPHANS};
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use std::fmt::Write;
 use std::time::Duration;
@@ -189,7 +189,7 @@ One at a time; then at once, in the last round.
 - Rss: `/proc/PID/smaps_rollup` while idle, with address space randomization off as by `setarch -R`, since where the stack begins decides how many pages it takes.
 - Wake-ups: context switches of PID 1 in {idle} s, its program asleep. All inits are idle at the same time.
 - System calls: PID 1 alone is traced with ptrace(2); {traced_orphans} orphans one at a time, {traced_burst} at once, since tracing slows it down. What it makes for no orphan is subtracted.
-- Processor time: `/proc/1/schedstat`, in nanoseconds, before and after {orphans} orphans one at a time, or as many as were reaped in 2 s; and {burst} at once, which have all ended before they become orphans.
+- Processor time: `/proc/1/schedstat`, in nanoseconds, before and after {orphans} orphans one at a time, or as many as were reaped in 2 s; and {burst} at once, which have all ended before they become orphans. What takes no more than a second is done {REAPS} times a round, the rest once.
 - Start: from right before PID 1's execve(2) to the first line of its program's main function, less the median of what that takes where the program itself is PID 1: {nothing} µs. {STARTS} starts a round. picoinit takes {bare} µs where it has to mount /proc, /sys, /dev/pts and /run itself.
 - Stop: from kill(2) to the end of PID 1, and so of everyone in its namespace; up to {STOPS} a round. The program that ignores SIGTERM is waited for {never} s, with all inits at the same time.
 - Exit status: of a program that exits with 0 to 255, or is killed by each signal that ends a process. Once.
