@@ -9,7 +9,8 @@ use rustix::process::{Pid, getpid};
 
 picoinit::start!(main);
 
-/// Called by the first instruction, with the address of what the kernel left on the stack.
+/// Called by the first instruction, with the address of what the kernel left on the
+/// stack, and with what the signal handler and the rest have to know of each other.
 extern "C" fn main(stack: *const usize, shared: &'static Shared) -> ! {
     if Pid::as_raw(Some(getpid())) > 1 {
         say::print(b"init: must run as PID 1\n");

@@ -6,10 +6,10 @@ mod boot;
 mod common;
 
 use boot::{
-    Boot, ROOT, Session, TempDir, Tree, alone, command, make, missing_in_order, run, tell_apart,
+    Boot, Session, Tree, alone, command, make, missing_in_order, run, tell_apart,
     terminal_is_unharmed, type_command,
 };
-use common::skip;
+use common::{ROOT, TempDir, skip};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

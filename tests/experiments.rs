@@ -5,7 +5,8 @@
 mod boot;
 mod common;
 
-use boot::{LIMIT, ROOT, Session, TempDir, alone, command, make};
+use boot::{LIMIT, Session, alone, command, make};
+use common::{ROOT, TempDir};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::Signal;
 use std::fs;

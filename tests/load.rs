@@ -138,18 +138,17 @@ impl Drop for Running {
 
 /// The host's PIDs of all processes in PID namespaces that `ancestor` made.
 fn inhabitants(ancestor: u32) -> Vec<i32> {
-    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid_for_children")).ok();
+    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid_for_children")).ok();
     // Two generations further down is unshare, which has its own PID outside.
-    let mut makers = vec![ancestor.to_string()];
+    let mut makers = vec![ancestor as i32];
     let mut made = None;
     while let Some(pid) = makers.pop() {
         let outside = fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-        if outside.is_some() && namespace(&pid) != outside {
-            made = namespace(&pid);
+        if outside.is_some() && namespace(pid) != outside {
+            made = namespace(pid);
             break;
         }
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        makers.extend(children.unwrap_or_default().split_whitespace().map(String::from));
+        makers.extend(common::children(pid));
     }
     let Some(made) = made else { return Vec::new() };
     let all = fs::read_dir("/proc").expect("read /proc");

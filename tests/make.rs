@@ -6,8 +6,8 @@
 mod boot;
 mod common;
 
-use boot::{ROOT, Session, TempDir, alone, command, make, run, terminal_is_unharmed, type_command};
-use common::skip;
+use boot::{Session, alone, command, make, run, terminal_is_unharmed, type_command};
+use common::{ROOT, TempDir, skip};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -6,10 +6,10 @@ mod boot;
 mod common;
 
 use boot::{
-    Boot, LIMIT, Session, TempDir, Tree, alone, make, missing_in_order, run, terminal_is_unharmed,
+    Boot, LIMIT, Session, Tree, alone, make, missing_in_order, run, terminal_is_unharmed,
     type_command,
 };
-use common::skip;
+use common::{TempDir, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;

@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{env, io, mem, thread};
 
-pub use crate::common::{ROOT, TempDir};
+use crate::common::{ROOT, TempDir};
 
 /// How long anything may take before it counts as hung. Long enough for a slow
 /// machine that first has to build everything.

@@ -142,6 +142,15 @@ fn overwrite(file: &mut File, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Gives each init up to this many turns, one init after the other. `turn` says
+/// whether it was quick; one that was not gets no more.
+fn take_turns(turns: usize, mut turn: impl FnMut(&Init) -> bool) {
+    let mut inits = Vec::from_iter(&INITS);
+    for _ in 0..turns {
+        inits.retain(|init| turn(init));
+    }
+}
+
 struct Bench {
     jail: Jail,
 }
@@ -187,14 +196,12 @@ impl Bench {
             run.signal(init.stop)?;
             Ok(run.end(NEVER)?.map(|_| start.elapsed()))
         };
-        let mut slow = [false; INITS.len()];
-        for _ in 0..STOPS {
-            for (init, slow) in INITS.iter().zip(&mut slow).filter(|(_, slow)| !**slow) {
-                let time = time(init);
-                *slow = !matches!(time, Ok(Some(time)) if time < Duration::from_millis(200));
-                results.add_stop(init, Metric::Stop, time);
-            }
-        }
+        take_turns(STOPS, |init| {
+            let time = time(init);
+            let is_quick = matches!(time, Ok(Some(time)) if time < Duration::from_millis(200));
+            results.add_stop(init, Metric::Stop, time);
+            is_quick
+        });
     }
 
     /// Processor time of PID 1 for each orphan.
@@ -204,15 +211,13 @@ impl Bench {
             let (time, count) = time_and_count(&run.hear("time", PATIENCE)?)?;
             Ok(time / count)
         };
-        let mut slow = [false; INITS.len()];
-        for _ in 0..REAPS {
-            for (init, slow) in INITS.iter().zip(&mut slow).filter(|(_, slow)| !**slow) {
-                let start = Instant::now();
-                let time = time(init);
-                *slow = time.is_err() || start.elapsed() > Duration::from_secs(1);
-                results.try_add(init, metric, time);
-            }
-        }
+        take_turns(REAPS, |init| {
+            let start = Instant::now();
+            let time = time(init);
+            let is_quick = time.is_ok() && start.elapsed() <= Duration::from_secs(1);
+            results.try_add(init, metric, time);
+            is_quick
+        });
     }
 
     /// System calls of PID 1 for each orphan: what it makes for `count` of

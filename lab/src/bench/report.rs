@@ -40,6 +40,12 @@ pub fn thousands(value: f64) -> String {
     text
 }
 
+/// By how much a number of bytes changes, with its sign.
+pub fn difference(from: u64, to: u64) -> String {
+    let sign = if to > from { "+" } else { "" };
+    format!("{sign}{}", thousands(to as f64 - from as f64))
+}
+
 /// The median, and from where to where the values go if they differ.
 fn values(values: &[f64], unit: Unit) -> String {
     let Some((median, least, greatest)) = spread(values) else { return "none".into() };
@@ -228,6 +234,13 @@ mod tests {
         assert_eq!(number(460_000.0, Unit::Time), "0.46 ms");
         assert_eq!(number(5.0e9, Unit::Time), "5.00 s");
         assert_eq!(number(2.667, Unit::Ratio), "2.67");
+    }
+
+    #[test]
+    fn a_difference_has_a_sign() {
+        assert_eq!(difference(1_000, 2_500), "+1,500");
+        assert_eq!(difference(2_500, 1_000), "-1,500");
+        assert_eq!(difference(7, 7), "0");
     }
 
     #[test]

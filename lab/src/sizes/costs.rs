@@ -3,7 +3,7 @@
 
 use crate::bench::chart::STYLE;
 use crate::bench::machine;
-use crate::bench::report::thousands;
+use crate::bench::report::{difference, thousands};
 use crate::binary::{Build, Owner, bytes_by_owner};
 use crate::disasm::bytes_by_function;
 use anyhow::{Context, Result, ensure};
@@ -229,14 +229,6 @@ fn with_edits<T>(
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     result
-}
-
-fn difference(from: u64, to: u64) -> String {
-    match to.cmp(&from) {
-        std::cmp::Ordering::Less => format!("-{}", thousands((from - to) as f64)),
-        std::cmp::Ordering::Equal => "0".into(),
-        std::cmp::Ordering::Greater => format!("+{}", thousands((to - from) as f64)),
-    }
 }
 
 fn table(head: &[&str], numbers: std::ops::Range<usize>) -> Result<Table> {

@@ -3,7 +3,7 @@
 
 use super::costs;
 use crate::bench::machine;
-use crate::bench::report::thousands;
+use crate::bench::report::{difference, thousands};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
@@ -305,11 +305,8 @@ fn report(
     table.set_header(["rung", "bytes", "change", "what it does", "what it costs", "in picoinit"]);
     let mut before: Option<u64> = None;
     let count = |bytes: u64| thousands(bytes as f64);
-    let change = |before: Option<u64>, bytes: u64| match before {
-        None => String::new(),
-        Some(before) if bytes > before => format!("+{}", count(bytes - before)),
-        Some(before) if bytes < before => format!("-{}", count(before - bytes)),
-        Some(_) => "0".into(),
+    let change = |before: Option<u64>, bytes: u64| {
+        before.map_or_else(String::new, |before| difference(before, bytes))
     };
     let row = |rung: &Rung, bytes: u64, before: Option<u64>| {
         [
