@@ -240,7 +240,7 @@ clean:
 
 ## help      this list
 help:
-	echo "picoinit: the smallest complete PID 1 that a person can read in one sitting."
+	echo "picoinit: a complete PID 1 that a person can read in one sitting."
 	echo; echo "Targets:"
 	sed -n 's/^## //p' Makefile | while read -r target about; do printf '  make %-11s  %s\n' "$$target" "$$about"; done
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"

@@ -1,51 +1,93 @@
-//! What only containers need, with `--features container`: a `--` before the
-//! program, a program that is looked up in PATH, and a grace time of one's own.
+//! What only containers need, with the feature `container`: a `--` before the program, a program
+//! that is looked up in PATH, a grace time from the environment, and a program that answers all
+//! signals itself.
 
-use crate::buffer::Buffer;
-use crate::shared::Shared;
-use crate::sys::{self, Word};
-use crate::teardown::GRACE;
+use crate::cstr::ThinCStr;
+use crate::say::{Buffer, say};
+use crate::state::Init;
+use crate::{reap, signals, sys};
 use core::ffi::CStr;
-use core::sync::atomic::Ordering::Relaxed;
-use linux_raw_sys::errno::{EACCES, ENOENT};
+use core::ptr::NonNull;
+use rustix::io::Errno;
+use rustix::process::Signal;
+use rustix::system::RebootCommand;
 
-/// The program is the first word after PID 1's own name, or the one after that
-/// if the first is `--`. If there is none, it is `default`.
+/// Finds the program: the first word after PID 1's own name, or the one after that if the first
+/// is `--`. All that follow it are its arguments.
 ///
 /// # Safety
 ///
 /// `argv` is at least one word, then NULL.
-pub unsafe fn find_program(argv: *const Word, default: *const Word) -> *const Word {
+pub unsafe fn find(argv: *const Option<ThinCStr>) -> Option<*const ThinCStr> {
     // SAFETY: a word that is not NULL is followed by another, or by NULL.
     unsafe {
         let mut program = argv.add(1);
-        if !(*program).0.is_null() && (*program).bytes().eq(*b"--") {
+        if (*program)?.bytes().eq(*b"--") {
             program = program.add(1);
         }
-        if (*program).0.is_null() { default } else { program }
+        (*program).map(|_| program.cast())
     }
 }
 
-/// execve(2); a name without `/` is looked up in the PATH of the environment
-/// (execvp(3)). Returns only if it failed.
+/// Finds the program, or says how to name one; and reads the grace time.
 ///
 /// # Safety
 ///
-/// `argv` and `envp` are arrays of C strings that end with NULL.
-pub unsafe fn execvpe(name: Word, argv: *const Word, envp: *const Word) -> i32 {
+/// `argv` is at least one word, then NULL; `envp` ends with NULL.
+pub unsafe fn prepare(
+    init: &mut Init,
+    argv: *const Option<ThinCStr>,
+    envp: *const Option<ThinCStr>,
+) -> Option<*const ThinCStr> {
+    // SAFETY: the caller's.
+    let (program, grace) = unsafe { (find(argv), grace(envp)) };
+    init.grace = grace.unwrap_or(init.grace);
+    if program.is_none() {
+        say(c"init: usage: init [--] PROGRAM [ARGUMENT...]\n", None, 0, 0);
+    }
+    program
+}
+
+/// Passes a signal on to the program. SIGTERM also begins its grace time, in which signals are
+/// passed on as before; then everyone is stopped.
+pub fn pass_on(init: &mut Init, signal: Signal) {
+    signals::pass_on(init, signal);
+    if signal != Signal::TERM {
+        return;
+    }
+    let deadline = sys::hundredths().wrapping_add(init.grace);
+    while init.program.is_some() && sys::hundredths() < deadline {
+        let signal = signals::wait(Some(&sys::TENTH));
+        reap::reap_all(init);
+        if let Some(signal) = signal.filter(|signal| *signal != Signal::CHILD) {
+            signals::pass_on(init, signal);
+        }
+    }
+    init.request = Some(RebootCommand::PowerOff);
+}
+
+/// execve(2) for the first word of `argv`; a name without `/` is looked up in the PATH of the environment, as execvp(3) does.
+/// Returns only if it failed.
+///
+/// # Safety
+///
+/// `argv` is at least one word, then NULL; `envp` ends with NULL.
+pub unsafe fn execvpe(argv: *const ThinCStr, envp: *const Option<ThinCStr>) -> i32 {
+    // SAFETY: the caller's.
+    let name = unsafe { *argv };
     if name.bytes().any(|byte| byte == b'/') {
         // SAFETY: the caller's.
         return unsafe { sys::execve(name, argv, envp) };
     }
+    let mut error = -Errno::NOENT.raw_os_error();
     // SAFETY: the caller's.
     let Some(path) = (unsafe { variable(envp, c"PATH=") }) else {
-        return -(ENOENT as i32);
+        return error;
     };
-    let mut error = -(ENOENT as i32);
     let mut folders = path.bytes();
     let mut is_last = false;
     while !is_last {
-        let mut file = Buffer::<4096>::empty();
+        let mut file = Buffer::empty();
         loop {
             match folders.next() {
                 Some(b':') => break,
@@ -58,53 +100,48 @@ pub unsafe fn execvpe(name: Word, argv: *const Word, envp: *const Word) -> i32 {
         }
         file.push(b'/');
         name.bytes().for_each(|byte| file.push(byte));
-        // SAFETY: the caller's.
-        let returned = unsafe { sys::execve(file.as_word(), argv, envp) };
+        // What does not fit is too long for a path.
+        let Some(file) = file.as_c_str() else { continue };
+        // SAFETY: the caller's, for the arrays.
+        let returned = unsafe { sys::execve(file.into(), argv, envp) };
         // What is there and may not be executed says more than what is not there.
-        if returned == -(EACCES as i32) {
+        if returned == -Errno::ACCESS.raw_os_error() {
             error = returned;
         }
     }
     error
 }
 
-/// Sets the grace time: PICOINIT_GRACE in the environment, in seconds, if it is
-/// a number from 1 to 65535; else the usual.
+/// The grace time, in hundredths of a second: PICOINIT_GRACE in the environment, in seconds, if
+/// it is a number from 1 to 65535.
 ///
 /// # Safety
 ///
-/// `envp` is an array of C strings that ends with NULL.
-pub unsafe fn read_grace(shared: &Shared, envp: *const Word) {
+/// `envp` is an array that ends with NULL.
+pub unsafe fn grace(envp: *const Option<ThinCStr>) -> Option<u64> {
     // SAFETY: the caller's.
-    let value = unsafe { variable(envp, c"PICOINIT_GRACE=") };
-    let seconds = value.and_then(|value| {
-        let digits = value.bytes().map(|byte| byte.wrapping_sub(b'0'));
-        digits.into_iter().try_fold(0u16, |seconds, digit| match digit {
-            0..=9 => seconds.checked_mul(10)?.checked_add(digit.into()),
-            _ => None,
-        })
-    });
-    let seconds = seconds.filter(|seconds| *seconds > 0);
-    shared.grace.store(seconds.unwrap_or(GRACE as u16), Relaxed);
-}
-
-/// The grace time, in seconds.
-pub fn grace(shared: &Shared) -> i32 {
-    shared.grace.load(Relaxed).into()
+    let value = unsafe { variable(envp, c"PICOINIT_GRACE=") }?;
+    let digits = value.bytes().map(|byte| byte.wrapping_sub(b'0'));
+    let seconds = digits.into_iter().try_fold(0u16, |seconds, digit| match digit {
+        0..=9 => seconds.checked_mul(10)?.checked_add(digit.into()),
+        _ => None,
+    })?;
+    (seconds > 0).then(|| u64::from(seconds) * 100)
 }
 
 /// What follows `name`, which ends with `=`, in the environment.
 ///
 /// # Safety
 ///
-/// `envp` is an array of C strings that ends with NULL.
-unsafe fn variable(mut envp: *const Word, name: &CStr) -> Option<Word> {
+/// `envp` is an array that ends with NULL.
+pub unsafe fn variable(mut envp: *const Option<ThinCStr>, name: &CStr) -> Option<ThinCStr> {
     // SAFETY: the caller's; a string that begins with the name goes on after it.
     unsafe {
-        while !(*envp).0.is_null() {
+        while let Some(word) = *envp {
             let name = name.to_bytes();
-            if (*envp).bytes().take(name.len()).eq(name.iter().copied()) {
-                return Some(Word((*envp).0.add(name.len())));
+            if word.bytes().take(name.len()).eq(name.iter().copied()) {
+                let value = word.as_ptr().add(name.len()).cast_mut();
+                return NonNull::new(value).map(|value| ThinCStr::new(value));
             }
             envp = envp.add(1);
         }

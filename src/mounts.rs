@@ -1,102 +1,98 @@
 //! Duty: mount the file systems that programs take for granted.
 //!
-//! The kernel gives PID 1 an almost empty root. /proc and /sys are how
-//! programs ask the kernel things, /dev is how they reach devices.
+//! The kernel gives PID 1 an almost empty root. /proc and /sys are how programs ask the kernel
+//! things, /dev is how they reach devices.
 
-use crate::buffer::Buffer;
-use crate::say;
-use crate::sys::{self, Word};
+use crate::cstr::ThinCStr;
+use crate::say::{Buffer, say};
+use crate::sys::open;
 use core::ffi::CStr;
-use core::num::NonZero;
-use core::ptr::null;
-use linux_raw_sys::errno::EPERM;
-use linux_raw_sys::general::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, O_RDONLY};
-use rustix::fs::{AtFlags, CWD, Mode, StatxAttributes, StatxFlags, mkdir, statx};
+use rustix::fs::{Access, Mode, OFlags, access, mkdir};
+use rustix::io::{Errno, close, read};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use rustix::stdio::stdin;
 
-/// Mounts everything, in this order: /dev/pts lies in /dev.
+/// Mounts everything, in this order: /dev/pts lies in /dev. But if there is a /proc already,
+/// whoever started PID 1, such as a container engine, has prepared the rest, too.
 pub fn mount_all() {
-    duty!("mounts");
-    mount(c"proc", c"/proc", MS_NODEV, None);
-    mount(c"sysfs", c"/sys", MS_NODEV, None);
-    mount(c"devtmpfs", c"/dev", 0, None);
-    mount(c"devpts", c"/dev/pts", 0, None);
-    // Unless it is told otherwise, a tmpfs is open to everyone.
-    mount(c"tmpfs", c"/run", MS_NODEV, Some(c"mode=755"));
-}
-
-/// Mounts one file system, unless something is mounted there already.
-/// Nothing on these is ever to be executed.
-fn mount(kind: &'static CStr, target: &'static CStr, flags: u32, data: Option<&'static CStr>) {
-    // It may be there; and if it cannot be made, mount(2) will say so.
-    let _ = mkdir(target, Mode::from_raw_mode(0o755));
-    if is_mount_point(target) {
+    if cfg!(not(feature = "mounts")) || access(c"/proc/mounts", Access::EXISTS).is_ok() {
         return;
     }
-    let flags = flags | MS_NOSUID | MS_NOEXEC;
-    let target = Word(target.as_ptr());
-    let data = Word(data.map_or(null(), CStr::as_ptr));
-    let returned = sys::mount(Word(kind.as_ptr()), target, flags, data);
-    // In a container that may not mount, there is nothing to say of it.
-    if returned < 0 && returned != -(EPERM as i32) {
-        say::cannot(c"mount ", target, returned);
-    }
+    mount_one(c"proc", c"/proc", MountFlags::NODEV, c"");
+    mount_one(c"sysfs", c"/sys", MountFlags::NODEV, c"");
+    mount_one(c"devtmpfs", c"/dev", MountFlags::empty(), c"");
+    mount_one(c"devpts", c"/dev/pts", MountFlags::empty(), c"");
+    // Unless it is told otherwise, a tmpfs is open to everyone.
+    mount_one(c"tmpfs", c"/run", MountFlags::NODEV, c"mode=755");
 }
 
-/// Whether something is mounted on `path`: statx(2), since Linux 5.8. An older
-/// kernel never says so, and answers EBUSY to most mounts that are there already.
-fn is_mount_point(path: &CStr) -> bool {
-    statx(CWD, path, AtFlags::empty(), StatxFlags::empty())
-        .is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+/// Mounts one file system. Nothing on these is ever to be executed.
+fn mount_one(kind: &'static CStr, target: &'static CStr, flags: MountFlags, data: &'static CStr) {
+    let (kind, target, data) = (ThinCStr::from(kind), ThinCStr::from(target), ThinCStr::from(data));
+    // It may be there; and if it cannot be made, mount(2) will say so.
+    let _ = mkdir(target.as_c_str(), Mode::from_raw_mode(0o755));
+    let flags = flags | MountFlags::NOSUID | MountFlags::NOEXEC;
+    // The source is a mere name for these: the same again.
+    match mount(kind.as_c_str(), target.as_c_str(), kind.as_c_str(), flags, data.as_c_str()) {
+        // Where PID 1 may not mount, or something is mounted, there is nothing to say of it.
+        Ok(()) | Err(Errno::PERM | Errno::BUSY) => {}
+        Err(error) => {
+            say(c"init: cannot mount @: errno #\n", Some(target), error.raw_os_error(), 0);
+        }
+    }
 }
 
 /// How deep mounts may be nested in each other to be unmounted at the end.
 const DEPTH: usize = 16;
 
-/// Unmounts everything, so that nothing written is lost. What cannot be
-/// unmounted is made read-only, which serves as well; so is the root.
-#[inline(never)] // Smaller: nothing else saves so many registers.
+/// Unmounts everything, so that nothing written is lost. What cannot be unmounted, such as the
+/// root, is made read-only, which serves as well.
 pub fn unmount_all() {
-    // At the limit on descriptors, there would be none for the list.
-    sys::close(0);
-    // The list begins with what was mounted first, but that cannot go before
-    // what is mounted inside it; so each time, the innermost go.
-    for _ in 0..DEPTH {
-        let list = sys::open(Word(c"/proc/mounts".as_ptr()), O_RDONLY);
-        loop {
-            let mut target = Buffer::empty();
-            if next_target(|| sys::read_byte(list), &mut target).is_none() {
-                break;
+    // A file system in use by one that is mounted on it cannot go, and comes first in the list:
+    // so each turn takes at least one level.
+    for _ in (0..DEPTH).rev() {
+        // The list becomes descriptor 0. At the limit on descriptors, there is no other.
+        // SAFETY: nobody here uses what it was before.
+        let list = unsafe {
+            close(0);
+            stdin()
+        };
+        open(c"/proc/mounts", OFlags::RDONLY);
+        let next = || {
+            let mut byte = [0];
+            // At the end of the file, and if it cannot be read, nothing is written.
+            let _ = read(list, &mut byte);
+            byte[0]
+        };
+        for_each_path(next, |path| {
+            if unmount(path, UnmountFlags::NOFOLLOW).is_err() {
+                let _ = mount_remount(path, MountFlags::RDONLY, c"");
             }
-            let target = target.as_word();
-            if sys::unmount(target) < 0 {
-                sys::mount(target, target, MS_REMOUNT | MS_RDONLY, Word(null()));
-            }
-        }
-        sys::close(list);
+        });
     }
 }
 
-/// Takes a line from /proc/mounts, `device target type options 0 0`, and adds
-/// its target to `target`; a space in it is written `\040` there (proc_mounts(5)).
-/// Returns `None` at the end of the list.
-pub fn next_target(
-    mut next: impl FnMut() -> Option<NonZero<u8>>,
-    target: &mut Buffer<4096>,
-) -> Option<()> {
-    let mut field = 0;
+/// Calls `visit` for every word of /proc/mounts that begins with `/`, up to a byte that is 0.
+///
+/// These are the mount points, the second word of each line, and some that are not, as the first
+/// word `/dev/vda`: to unmount such is an error, and no more.
+pub fn for_each_path(mut next: impl FnMut() -> u8, mut visit: impl FnMut(&CStr)) {
+    let mut word = Buffer::empty();
     loop {
-        match next()?.get() {
-            b'\n' => return Some(()),
-            b' ' => field += 1,
-            _ if field != 1 => {}
-            b'\\' => {
-                let mut byte = 0;
-                for _ in 0..3 {
-                    byte = byte << 3 | next()?.get() & 7;
+        match next() {
+            0 => return,
+            b' ' | b'\n' => {
+                // One that does not fit is too long for a path.
+                if let Some(path) =
+                    word.as_c_str().filter(|path| path.to_bytes_with_nul()[0] == b'/')
+                {
+                    visit(path);
                 }
-                target.push(byte);
+                word = Buffer::empty();
             }
-            byte => target.push(byte),
+            // A space in a name is written as `\040`, three octal digits.
+            b'\\' => word.push((0..3).fold(0, |byte, _| byte << 3 | next() & 7)),
+            byte => word.push(byte),
         }
     }
 }

@@ -1,99 +1,102 @@
 //! Duty: start the program that PID 1 is there for.
 
-#[cfg(feature = "container")]
-use crate::container::{execvpe as execve, find_program};
-use crate::shared::Shared;
-use crate::sys::Word;
-#[cfg(not(feature = "container"))]
-use crate::sys::execve;
-use crate::{console, reap, say, signals, sys, teardown};
-use core::ffi::CStr;
-use core::ptr::null;
-use core::sync::atomic::Ordering::Relaxed;
-use linux_raw_sys::errno::ENOENT;
-use linux_raw_sys::general::{LINUX_REBOOT_CMD_POWER_OFF, SIGKILL};
-
-/// What runs when no program is named.
-const DEFAULT: &CStr = c"/etc/rc";
+use crate::cstr::ThinCStr;
+use crate::say::say;
+use crate::state::Init;
+use crate::sys;
+use crate::{console, container, signals};
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::system::RebootCommand;
 
 /// The exit status of a program that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;
 /// The exit status of a program that is there and cannot be executed.
 const NOT_EXECUTABLE: i32 = 126;
 
-/// Starts the program in a child process. If that cannot be done, PID 1 has
-/// nothing to live for, and ends the machine as if the program had ended.
+/// Starts the program in a child process. If that fails, PID 1 has no purpose, and stops as if
+/// the program had exited.
 ///
 /// # Safety
 ///
-/// `stack` is what the kernel passes to `_start`: the address of argc, then
-/// argv, NULL, envp, NULL.
-#[inline(always)] // it has one caller
-pub unsafe fn start(shared: &Shared, stack: *const usize) {
-    duty!("spawn");
-    let default = [Word(DEFAULT.as_ptr()), Word(null())];
-    // SAFETY: the caller's.
-    let (argv, envp) = unsafe {
-        let argv = stack.add(1).cast::<Word>();
-        (find_program(argv, default.as_ptr()), argv.add(*stack + 1))
-    };
-
-    #[cfg(feature = "container")]
-    // SAFETY: the environment is as the kernel made it.
-    unsafe {
-        crate::container::read_grace(shared, envp)
-    };
-
-    let child = sys::fork();
-    if child == 0 {
-        become_program(argv, envp);
+/// `stack` is what the kernel passes to `_start`: the address of argc, then argv, NULL, envp,
+/// NULL.
+pub unsafe fn start(init: &mut Init, stack: *const usize) {
+    if cfg!(not(feature = "spawn")) {
+        return;
     }
-    shared.program.store(child, Relaxed);
-    // Until it is reaped, it counts as killed: the teardown may have to leave it
-    // behind, hanging in the kernel.
-    shared.exit_status.store(reap::exit_status(SIGKILL as i32), Relaxed);
-    if child < 0 {
-        // SAFETY: at least one word, then NULL.
-        say::cannot(c"run ", unsafe { *argv }, child);
-        shared.exit_status.store(NOT_EXECUTABLE, Relaxed);
-        teardown::begin(shared, LINUX_REBOOT_CMD_POWER_OFF);
+    let default = [Some(ThinCStr::from(c"/etc/rc")), None];
+    // SAFETY: the caller's.
+    let (found, envp) = unsafe {
+        let argv = stack.add(1).cast::<Option<ThinCStr>>();
+        let envp = argv.add(*stack + 1);
+        if cfg!(feature = "container") {
+            (container::prepare(init, argv, envp), envp)
+        } else {
+            (find(argv).or(Some(default.as_ptr().cast())), envp)
+        }
+    };
+    let Some(argv) = found else { return give_up(init, 1) };
+    match sys::fork() {
+        // SAFETY: both arrays are as the kernel made them, or as `default`.
+        0 => unsafe { become_program(argv, envp) },
+        // SAFETY: there is one word at least.
+        error if error < 0 => give_up(init, cannot_run(unsafe { *argv }, error)),
+        child => init.program = Pid::from_raw(child),
     }
 }
 
-/// Finds the program among the words that PID 1 was started with: the first
-/// that begins with `/`, apart from PID 1's own name, and all that follow it.
-/// If there is none, it is `default`.
+/// Finds the program among the words that PID 1 was started with: the first that begins with
+/// `/`, apart from PID 1's own name. All that follow it are its arguments.
 ///
-/// The kernel passes what it did not understand of its command line, such as
-/// `splash`, and then what follows `--` there (`unknown_bootoption` and
-/// `set_init_arg` in init/main.c).
+/// The kernel passes what it did not understand of its command line, such as `splash`, and then
+/// what follows `--` there (`unknown_bootoption` and `set_init_arg` in init/main.c).
 ///
 /// # Safety
 ///
 /// `argv` is at least one word, then NULL.
-#[cfg(not(feature = "container"))]
-pub unsafe fn find_program(mut argv: *const Word, default: *const Word) -> *const Word {
+pub unsafe fn find(mut argv: *const Option<ThinCStr>) -> Option<*const ThinCStr> {
     loop {
-        // SAFETY: NULL is still to come, and a word has a first byte.
+        // SAFETY: NULL is still to come.
         unsafe {
             argv = argv.add(1);
-            if (*argv).0.is_null() {
-                return default;
-            }
-            if *(*argv).0 as u8 == b'/' {
-                return argv;
+            if (*argv)?.bytes().next() == Some(b'/') {
+                return Some(argv.cast());
             }
         }
     }
 }
 
 /// Turns this process, a child of PID 1, into the program.
-#[inline(always)] // as reap_forever
-fn become_program(argv: *const Word, envp: *const Word) -> ! {
+///
+/// # Safety
+///
+/// `argv` is at least one word, then NULL; `envp` ends with NULL.
+#[inline(always)] // a call that never returns is not inlined by itself
+unsafe fn become_program(argv: *const ThinCStr, envp: *const Option<ThinCStr>) -> ! {
     console::take_control();
     signals::unblock_all();
-    // SAFETY: both arrays end with NULL, as the kernel and `start` made them.
-    let (path, error) = unsafe { (*argv, execve(*argv, argv, envp)) };
-    say::cannot(c"run ", path, error);
-    sys::exit(if error == -(ENOENT as i32) { NOT_FOUND } else { NOT_EXECUTABLE })
+    // SAFETY: the caller's.
+    let (path, error) = unsafe {
+        if cfg!(feature = "container") {
+            (*argv, container::execvpe(argv, envp))
+        } else {
+            (*argv, sys::execve(*argv, argv, envp))
+        }
+    };
+    sys::exit(cannot_run(path, error))
+}
+
+/// Says why the program cannot be executed: `error` is an errno, negated. Returns what counts as
+/// its exit status.
+#[inline(never)]
+fn cannot_run(path: ThinCStr, error: i32) -> i32 {
+    say(c"init: cannot run @: errno #\n", Some(path), -error, 0);
+    if error == -Errno::NOENT.raw_os_error() { NOT_FOUND } else { NOT_EXECUTABLE }
+}
+
+/// There is no program: stops as if it had exited.
+fn give_up(init: &mut Init, exit_status: i32) {
+    init.exit_status = exit_status;
+    init.request = Some(RebootCommand::PowerOff);
 }

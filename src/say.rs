@@ -1,75 +1,100 @@
-//! What PID 1 prints: single lines, each in one write(2), so that the lines of
-//! several processes never tear.
+//! What PID 1 prints: single lines, each in one write(2), so that the lines of several
+//! processes never tear.
 
-use crate::buffer::Buffer;
-use crate::sys::{self, Word};
+use crate::cstr::ThinCStr;
+use crate::sys;
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use core::slice::from_raw_parts;
+use rustix::io::write;
 
-/// How much is printed of a name from outside, in bytes.
-const NAME_LIMIT: usize = 160;
+/// How many bytes a [`Buffer`] has room for: a little less than a page of the stack.
+const SIZE: usize = 4000;
+/// Where a name from outside ends in a line, if it is longer than that.
+const NAME_END: u32 = 200;
 
-/// One line in the making.
-pub struct Line(Buffer<256>);
+/// Bytes in a row, on the stack. The length comes first, where instructions reach it with a
+/// short distance.
+#[repr(C)]
+pub struct Buffer {
+    length: u32,
+    bytes: [MaybeUninit<u8>; SIZE],
+}
 
-impl Line {
-    /// An empty line.
-    pub const fn empty() -> Line {
-        Line(Buffer::empty())
+impl Buffer {
+    /// An empty one. Memory is used only as bytes come.
+    pub const fn empty() -> Self {
+        Self { length: 0, bytes: [MaybeUninit::uninit(); SIZE] }
     }
 
-    /// Adds text of our own.
-    pub fn text(&mut self, text: &'static CStr) {
-        self.name(Word(text.as_ptr()));
+    /// Adds a byte; what does not fit is dropped.
+    #[inline(never)]
+    pub fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length as usize) {
+            place.write(byte);
+            self.length += 1;
+        }
     }
 
-    /// Adds a name from outside. Whatever could move the cursor or begin an
-    /// escape sequence is shown as `?`, and so is all that is not ASCII.
-    pub fn name(&mut self, name: Word) {
-        for byte in name.bytes().take(NAME_LIMIT) {
-            self.0.push(if matches!(byte, b' '..=b'~') { byte } else { b'?' });
+    /// Adds `text`, with `name` in place of an `@`, and a number in place of each `#`.
+    pub fn push_line(&mut self, text: &CStr, name: Option<ThinCStr>, mut number: i32, next: i32) {
+        for byte in ThinCStr::from(text).bytes() {
+            match byte {
+                b'@' => self.push_name(name),
+                b'#' => {
+                    self.push_number(number as u32);
+                    number = next;
+                }
+                _ => self.push(byte),
+            }
+        }
+    }
+
+    /// Adds a name from outside. Whatever could move the cursor or begin an escape sequence
+    /// is shown as `?`, and so is all that is not ASCII.
+    fn push_name(&mut self, name: Option<ThinCStr>) {
+        let Some(name) = name else { return };
+        for byte in name.bytes() {
+            if self.length < NAME_END {
+                self.push(if matches!(byte, b' '..=b'~') { byte } else { b'?' });
+            }
         }
     }
 
     /// Adds a number in decimal.
-    pub fn number(&mut self, number: u32) {
+    pub fn push_number(&mut self, number: u32) {
         let (rest, digit) = (number / 10, number % 10);
         if rest > 0 {
-            self.number(rest);
+            self.push_number(rest);
         }
-        self.0.push(b'0' + digit as u8);
+        self.push(b'0' + digit as u8);
     }
 
-    /// The line so far.
+    /// The bytes so far.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        // SAFETY: `push` wrote the first `length` bytes, and never more than there are.
+        unsafe { from_raw_parts(self.bytes.as_ptr().cast(), self.length as usize) }
     }
 
-    /// Ends the line with `text` and a number, and prints it.
-    pub fn end(&mut self, text: &'static CStr, number: i32) {
-        self.text(text);
-        self.number(number as u32);
-        self.0.push(b'\n');
-        print(self.as_bytes());
+    /// The bytes so far as a C string, with a 0 at the end, if there is room for that.
+    pub fn as_c_str(&mut self) -> Option<&CStr> {
+        self.bytes.get_mut(self.length as usize)?.write(0);
+        let (bytes, length) = (self.bytes.as_ptr().cast(), self.length as usize + 1);
+        // SAFETY: this 0 comes after what `push` wrote.
+        Some(unsafe { CStr::from_bytes_with_nul_unchecked(from_raw_parts(bytes, length)) })
     }
 }
 
-/// Prints a whole line to standard error, if it is taken at once: PID 1 has more
-/// important things to do than to wait for a pipe that is full, or a terminal
-/// that was stopped. If it cannot be printed, there is nobody to tell.
-pub fn print(line: &[u8]) {
-    // SAFETY: if descriptor 2 is closed, write(2) says so and does nothing.
+/// Prints a line to standard error, as [`Buffer::push_line`] makes it. If it would have to wait,
+/// because that is a pipe that is full or a terminal that was stopped, it prints nothing: PID 1
+/// has more important things to do.
+#[inline(never)]
+pub fn say(text: &'static CStr, name: Option<ThinCStr>, number: i32, next: i32) {
+    let mut line = Buffer::empty();
+    line.push_line(text, name, number, next);
+    // SAFETY: if descriptor 2 is closed, both calls say so and do nothing.
     let stderr = unsafe { rustix::stdio::stderr() };
-    if sys::is_writable(2) {
-        let _ = rustix::io::write(stderr, line);
+    if sys::is_writable(stderr) {
+        let _ = write(stderr, line.as_bytes());
     }
-}
-
-/// Prints `init: cannot mount /proc: errno 2`. `returned` is what a system
-/// call returned; for the number see errno(3), or type `errno -l`.
-pub fn cannot(act: &'static CStr, path: Word, returned: i32) {
-    let mut line = Line::empty();
-    line.text(c"init: cannot ");
-    line.text(act);
-    line.name(path);
-    line.end(c": errno ", -returned);
 }

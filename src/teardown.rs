@@ -1,124 +1,60 @@
-//! Duty: end every process, then the machine.
+//! Duty: stop every process, leave the disks clean, and stop the machine.
 
-#[cfg(feature = "container")]
-use crate::container::grace;
-use crate::shared::Shared;
-use crate::sys::Word;
-use crate::{mounts, reap, say, signals, sys};
-use core::sync::atomic::Ordering::Relaxed;
-use linux_raw_sys::errno::ESRCH;
-use linux_raw_sys::general::{LINUX_REBOOT_CMD_CAD_OFF, SIGCONT, SIGKILL, SIGTERM};
+use crate::state::Init;
+use crate::{mounts, reap, signals, sys};
+use rustix::fs::sync;
+use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::system::RebootCommand;
 
-/// How long processes may take to end, in seconds, once they were told to; and
-/// again once they were killed, so that one that hangs in the kernel does not
-/// hold up the rest for ever.
-pub const GRACE: i32 = 5;
-
-/// Everyone but PID 1, to kill(2).
-const EVERYONE: i32 = -1;
-/// What kill(2) returns if there is no one else.
-const NOBODY: i32 = -(ESRCH as i32);
-
-/// Whether a teardown has begun.
-pub fn is_under_way(shared: &Shared) -> bool {
-    shared.stopping.load(Relaxed) != 0
-}
-
-/// Tells everyone to end. The reaping loop goes on, and calls [`finish`] once
-/// nobody is left. `command` is what reboot(2) is to do then; the first call decides.
-pub fn begin(shared: &Shared, command: u32) {
-    if is_under_way(shared) {
-        return;
-    }
+/// Stops everyone, then the machine, as `command` says. Returns if the machine goes on all the
+/// same; PID 1 may be asked once more.
+pub fn stop(init: &mut Init, command: RebootCommand) {
     if cfg!(feature = "teardown") {
-        sys::kill(EVERYONE, SIGTERM);
-        // A stopped process has to be woken to see that it is to end.
-        press(shared, SIGCONT);
+        stop_everyone(init);
     }
-    // From now on, a SIGALRM has the timer asked whether it is over: so it is set before.
-    shared.stopping.store(command, Relaxed);
-    if cfg!(not(feature = "teardown")) {
-        finish(shared);
+    // Only the PID 1 of the whole machine may do this, which it has done before. One of a part
+    // of it, such as a container, leaves disks and machine to those they belong to.
+    if !signals::catch_ctrl_alt_del() {
+        sys::exit(init.exit_status);
     }
-}
-
-/// Called at a SIGALRM. When the time of the teardown runs out, first everyone is
-/// killed, then left behind.
-///
-/// Anyone may send that signal, and then the timer's own is lost, because one that
-/// is pending is not sent twice (signal(7)); so each time, the timer itself is asked.
-pub fn on_alarm(shared: &Shared) {
-    if !sys::alarm_is_over() {
-        return;
-    }
-    if shared.killed.load(Relaxed) {
-        return finish(shared);
-    }
-    shared.killed.store(true, Relaxed);
-    press(shared, SIGKILL);
-}
-
-#[cfg(not(feature = "container"))]
-fn grace(_: &Shared) -> i32 {
-    GRACE
-}
-
-/// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
-fn press(shared: &Shared, signal: u32) {
-    let returned = sys::kill(EVERYONE, signal);
-    if !matches!(returned, 0 | NOBODY) {
-        say::cannot(c"signal ", Word(c"everyone".as_ptr()), returned);
-    }
-    // Without a timer there can be no time to wait.
-    if sys::alarm(grace(shared)) < 0 {
-        sys::kill(EVERYONE, SIGKILL);
-    }
-}
-
-/// Ends the machine. If it goes on all the same, so does PID 1, and may be
-/// told to stop once more.
-pub fn finish(shared: &Shared) {
-    signals::block_all();
-    sys::alarm(0);
-
-    clean_up();
-
-    if reboot_is_refused(shared.stopping.load(Relaxed)) {
-        sys::exit(shared.exit_status.load(Relaxed));
-    }
-
-    shared.stopping.store(0, Relaxed);
-    shared.killed.store(false, Relaxed);
-    signals::listen();
-}
-
-/// Leaves all file systems clean, if this is the PID 1 of the whole machine. A
-/// container's may not make Ctrl-Alt-Del a signal, as this does once more; and
-/// what is mounted there belongs to whoever made the container.
-#[inline(always)] // it has one caller
-fn clean_up() {
-    duty!("teardown");
-    if sys::reboot(LINUX_REBOOT_CMD_CAD_OFF) == 0 {
-        rustix::fs::sync();
-        mounts::unmount_all();
-    }
-}
-
-/// Calls reboot(2) in a child process, if there can be one. Where the machine
-/// cannot be switched off, the call ends its caller (kernel/reboot.c), and the
-/// kernel panics when PID 1 ends (`do_exit` in kernel/exit.c).
-fn reboot_is_refused(command: u32) -> bool {
+    // The disks may take as long as they need, so a child process sees to them, while PID 1 goes
+    // on listening. And reboot(2) itself exits where the machine cannot be switched off
+    // (kernel/reboot.c); if PID 1 did, the kernel would panic.
+    init.exit_status = 1;
     let child = sys::fork();
     if child > 0 {
-        let (ended, status) = sys::wait(child);
-        // One that was killed, as where no memory is left, has said nothing.
-        if ended == child && reap::signal(status) == 0 {
-            return status != 0;
+        // Whatever comes now but news of the child asks PID 1 not to wait for the disks.
+        init.program = Pid::from_raw(child);
+        while reap::reap_all(init) && matches!(signals::wait(None), None | Some(Signal::CHILD)) {}
+    } else if cfg!(feature = "teardown") {
+        sync();
+        mounts::unmount_all();
+    }
+    // The child gets here; and PID 1, if it could have no child, does not wait for it any longer,
+    // or if it was killed, as where no memory is left. Not if the child has been here.
+    if init.exit_status != 0 {
+        signals::reboot(command);
+    }
+    if child == 0 {
+        sys::exit(0);
+    }
+    // If the child is still busy, it is nobody's program.
+    init.program = None;
+    init.request = None;
+}
+
+/// Asks every process to exit, waits until they have, and kills those that have not.
+fn stop_everyone(init: &mut Init) {
+    for signal in [Signal::TERM, Signal::KILL] {
+        // To kill(2), the process group of PID 1 is everyone but PID 1 itself.
+        let _ = kill_process_group(Pid::INIT, signal);
+        // A process that was stopped has to be woken to see that it is to exit.
+        let _ = kill_process_group(Pid::INIT, Signal::CONT);
+        let deadline = sys::hundredths().wrapping_add(init.grace);
+        while reap::reap_all(init) && sys::hundredths() < deadline {
+            signals::wait(Some(&sys::TENTH));
         }
     }
-    let is_refused = sys::reboot(command) < 0;
-    if child == 0 {
-        sys::exit(is_refused.into());
-    }
-    is_refused
+    // Whatever else was asked for in the meantime: it is being done.
+    while signals::wait(Some(&sys::NOW)).is_some() {}
 }

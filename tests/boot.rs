@@ -41,7 +41,7 @@ fn demo_runs_from_the_first_line_to_power_off() {
     let orphan = boot
         .programs
         .lines()
-        .find_map(|line| line.strip_prefix("demo: a child of mine leaves PID "));
+        .find_map(|line| line.strip_prefix("demo: a child of mine exits, and leaves behind PID "));
     boot.demand(orphan.is_some(), "the demo names the orphan's PID");
     let reaped = format!("init: pid {} exited with status 7\n", orphan.unwrap_or_default());
     let adopted = "demo: the orphan: my parent is now PID 1\n";
@@ -53,7 +53,7 @@ fn demo_runs_from_the_first_line_to_power_off() {
         "demo: mounted are / /proc /sys /dev /dev/pts /run",
         adopted,
         "demo: a server, which stays: PID ",
-        "demo: I have done my work, and end with status 0\n",
+        "demo: my work is done: I exit with status 0\n",
         "demo: the server: SIGTERM came",
         " exited with status 0\n",
     ];

@@ -15,7 +15,7 @@ use std::time::Duration;
 fn file_size() {
     let size = fs::metadata(common::init()).expect("the init").len();
     println!("/init: {size} bytes");
-    assert!(size <= 2560, "{size} bytes");
+    assert!(size <= 2464, "{size} bytes");
 }
 
 /// What is wrong with the segments of an ELF file.
@@ -155,21 +155,26 @@ fn dependencies() {
 
 #[test]
 fn lines_of_code() {
-    // Not counted: empty lines, comments, the demo, and what is off by default.
+    // Not counted: empty lines, comments, the demo, and container.rs, which is off by default.
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
-    let count: usize = fs::read_dir(Path::new(common::ROOT).join("src"))
-        .expect("read src")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .filter(|path| !path.ends_with("container.rs"))
-        .map(|path| fs::read_to_string(path).expect("read").lines().filter(is_code).count())
-        .sum();
+    let source = Path::new(common::ROOT).join("src");
+    let mut count = 0;
+    for folder in [source.clone(), source.join("arch")] {
+        for entry in fs::read_dir(&folder).expect("read src") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_none_or(|extension| extension != "rs")
+                || path.ends_with("container.rs")
+            {
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("read");
+            let lines = text.lines().filter(is_code).count();
+            assert!(lines <= 130, "{}: {lines} lines", path.display());
+            count += lines;
+        }
+    }
     println!("src/: {count} lines of Rust");
-    // 500 was the aim. The difference is what the fault and load tests asked for:
-    // a console that keeps nobody waiting, mounts that only the list in /proc knows,
-    // a timer that others cannot hide, reboot(2) in a child process, and duties
-    // that can be left out. Shorter would be denser, not clearer.
-    assert!(count <= 700, "{count} lines");
+    assert!(count <= 580, "{count} lines");
 }
 
 #[test]
@@ -190,15 +195,14 @@ fn resident_memory() {
     assert!(kilobytes > 12, "{kilobytes} kB");
 }
 
-/// How often PID 1 woke up, and how long it ran in nanoseconds, in ten seconds
-/// that begin when it sleeps in one of the system calls `asleep`.
-fn activity(namespace: Namespace, asleep: &[i64]) -> (u64, u64) {
+/// How often PID 1 woke up, and how long it ran in nanoseconds, in ten seconds that begin when it
+/// `is_idle`.
+fn activity(namespace: Namespace, is_idle: impl Fn(i32) -> bool) -> (u64, u64) {
     let (out, root) = (TempDir::new(), TempDir::new());
     let mut child = namespace.command(root.path(), out.path()).spawn().expect("spawn");
     let pid1 = common::pid1_of(child.id());
-    common::wait_until("PID 1 sleeps", || {
-        let is_asleep = common::sleeps_in(pid1).is_some_and(|call| asleep.contains(&call));
-        is_asleep
+    common::wait_until("PID 1 is idle", || {
+        is_idle(pid1)
             && fs::read_to_string(out.path().join("report")).is_ok_and(|text| text == "ready\n")
     });
     let before = common::activity_of(pid1);
@@ -211,18 +215,25 @@ fn activity(namespace: Namespace, asleep: &[i64]) -> (u64, u64) {
 
 const READY: &str = "echo ready > /out/report";
 
+/// Whether PID 1 waits for a signal, and has children or has none.
+fn waits(pid1: i32, with_children: bool) -> bool {
+    let children = fs::read_to_string(format!("/proc/{pid1}/task/{pid1}/children"));
+    children.is_ok_and(|children| children.is_empty() != with_children)
+        && common::sleeps_in(pid1) == Some(libc::SYS_rt_sigtimedwait)
+}
+
 #[test]
 fn wakes_up_never_with_children() {
     let script = format!("{READY}; exec sleep 1000");
     let namespace = Namespace::new(&["/bin/sh", "-c", &script]);
-    assert_eq!(activity(namespace, &[libc::SYS_wait4]), (0, 0));
+    assert_eq!(activity(namespace, |pid1| waits(pid1, true)), (0, 0));
 }
 
 #[test]
 fn wakes_up_never_without_children() {
     let init = ["/guest", "without-reboot", "/init"];
     let namespace = Namespace::with_init(&init, &["/bin/sh", "-c", READY]);
-    assert_eq!(activity(namespace, &[libc::SYS_rt_sigsuspend]), (0, 0));
+    assert_eq!(activity(namespace, |pid1| waits(pid1, false)), (0, 0));
 }
 
 #[test]
@@ -230,8 +241,8 @@ fn a_polling_init_is_seen_to_wake_up() {
     // PID 1 has to be called init to be found.
     let script = format!("{READY}; while :; do sleep 1; done");
     let init = ["/bin/sh", "-c", "cp /bin/sh /tmp/init; exec /tmp/init -c \"$0\"", &script];
-    let asleep = [libc::SYS_wait4, libc::SYS_rt_sigsuspend];
-    let (switches, time) = activity(Namespace::with_init(&init, &[]), &asleep);
+    let is_idle = |pid1| common::sleeps_in(pid1) == Some(libc::SYS_wait4);
+    let (switches, time) = activity(Namespace::with_init(&init, &[]), is_idle);
     assert!(switches > 5 && time > 0, "{switches} switches, {time} ns");
 }
 
@@ -253,22 +264,24 @@ fn system_calls(arguments: &[&str]) -> (usize, usize) {
         is_name.then(|| name.to_string())
     };
     let calls: Vec<String> = trace.lines().filter_map(name).collect();
-    let prints = |name: &&String| ["poll", "write"].contains(&name.as_str());
+    let prints = |name: &&String| ["ppoll", "write"].contains(&name.as_str());
     (calls.len(), calls.iter().filter(prints).count())
 }
 
 #[test]
 fn system_calls_for_each_orphan() {
     let count = 100;
-    for way in ["orphans", "burst"] {
+    // What comes on top for each of them, its line apart (a ppoll(2) and a write(2)). For one that
+    // comes alone: the signal is taken, wait4(2) reaps, wait4(2) says that there is no other. In
+    // a burst, there is one wait4(2) each, and the rest once for up to a hundred.
+    for (way, most) in [("orphans", 3 * count), ("burst", count + count / 20)] {
         let none = system_calls(&["/guest", way, "0"]);
         let some = system_calls(&["/guest", way, &count.to_string()]);
         let (calls, prints) = (some.0 - none.0, some.1 - none.1);
         println!(
             "{way}: {calls} system calls for {count} orphans, {prints} of them to print lines"
         );
-        // A wait4(2) for each; and a poll(2) and a write(2) for its line, which an
-        // init that prints nothing saves.
-        assert_eq!((calls, prints), (3 * count, 2 * count), "{way}");
+        assert_eq!(prints, 2 * count, "{way}");
+        assert!((count..=most).contains(&(calls - prints)), "{way}: {}", calls - prints);
     }
 }

@@ -154,64 +154,69 @@ fn all_keep_the_contract() {
 /// A row; and what to replace by what in the twin in C, so that it fails this row.
 type Fault = (&'static str, &'static [(&'static str, &'static str)]);
 
-const FAULTS: [Fault; 29] = [
-    ("pid", &[("sys0(__NR_getpid) != 1", "sys0(__NR_getpid) == 0")]),
+const FAULTS: [Fault; 32] = [
+    ("pid", &[("getpid() > PID_1", "getpid() < PID_1")]),
     ("mounts", &[("flags | MS_NOSUID | MS_NOEXEC", "flags | MS_NOEXEC")]),
-    ("mounted", &[("& STATX_ATTR_MOUNT_ROOT", "& 0")]),
-    ("no-mount", &[("cannot(\"mount \", target, returned);", "return;")]),
-    ("descriptors", &[("    open_console();\n", "    if (argv == envp) open_console();\n")]),
+    ("mounted", &[("if (sys2(__NR_access, \"/proc/mounts\", 0) >= 0)", "if (0)")]),
+    (
+        "no-mount",
+        &[("say(\"init: cannot mount @: errno #\\n\", target, -returned, 0)", "(void)target")],
+    ),
+    (
+        "descriptors",
+        &[("    open_descriptors();\n", "    if (*stack == 0)\n        open_descriptors();\n")],
+    ),
     ("terminal", &[("sys3(__NR_ioctl, 0, TIOCSCTTY, 0);", "")]),
     ("program", &[("while (**argv != '/');", "while (0);")]),
     ("inheritance", &[("    block_signals(0);\n", "")]),
-    ("cannot-run", &[("error == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE", "NOT_FOUND")]),
-    ("no-process", &[("        cannot(\"run \", *argv, state.program);\n", "")]),
+    ("cannot-run", &[("returned == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE", "NOT_FOUND")]),
+    ("no-process", &[("= cannot_run(*argv, child);", "= NOT_EXECUTABLE;")]),
     ("reports", &[("status >> 8 & 0xff", "status >> 8 & 0x7f")]),
     (
         "orphans",
         &[(
-            "        if (signal)\n",
-            "        if (pid % 100 == 0)\n            ;\n        else if (signal)\n",
+            "        say(text, 0, pid, number);",
+            "        if (pid % 100) say(text, 0, pid, number);",
         )],
     ),
-    (
-        "storm",
-        &[(
-            "while ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {",
-            "if ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {",
-        )],
-    ),
+    ("storm", &[("turn < TURN", "turn < 1"), ("    kill(PID_1, SIGCHLD);\n", "")]),
     ("full-pipe", &[("if (wanted.revents == POLLOUT)", "if (wanted.fd)")]),
     ("closed-pipe", &[("if (wanted.revents == POLLOUT)", "if (wanted.revents & POLLOUT)")]),
     ("deaf-terminal", &[("O_WRONLY | O_NONBLOCK", "O_WRONLY")]),
-    ("names", &[("*text >= ' ' && *text <= '~' ? *text : '?'", "*text")]),
+    ("names", &[("*name >= ' ' && *name <= '~' ? *name : '?'", "*name")]),
     ("requests", &[("LINUX_REBOOT_CMD_HALT", "LINUX_REBOOT_CMD_POWER_OFF")]),
+    ("passes-on", &[("signal > 0 && state.program", "signal > SIGHUP && state.program")]),
+    ("patience", &[("stop_everyone(state, SIGTERM);", "stop_everyone(state, SIGKILL);")]),
+    ("prompt", &[("return pid == 0;", "return true;")]),
+    ("kill", &[("stop_everyone(state, SIGKILL);", "stop_everyone(state, SIGTERM);")]),
+    // One of them, and the grace time has no end.
     (
-        "passes-on",
-        &[("if (state->program > 0)\n", "if (state->program > 0 && signal != SIGHUP)\n")],
+        "alarms",
+        &[(
+            "        take_signal(&tenth);\n",
+            "        if (take_signal(&tenth) == SIGALRM)\n            deadline = -1ul;\n",
+        )],
     ),
-    ("patience", &[("kill(EVERYONE, SIGTERM);", "kill(EVERYONE, SIGKILL);")]),
-    ("prompt", &[("if (pid == -ECHILD && state->stopping)", "if (pid == 0 && state->killed)")]),
-    ("kill", &[("return press(SIGKILL);", "return press(SIGTERM);")]),
-    // Only one that the kernel sent is taken for the timer's.
-    (
-        "lost-alarm",
-        &[
-            ("sigset_t all = -1;", "sigset_t all = -1; int info[32];"),
-            ("(long)&all, 0, 0, sizeof all", "(long)&all, (long)info, 0, sizeof all"),
-            ("if (!alarm_is_over())", "if (info[2] <= 0 || !alarm_is_over())"),
-        ],
-    ),
-    ("unreapable", &[(".exit_status = 128 + SIGKILL", ".exit_status = 0")]),
+    ("unreapable", &[("state.exit_status = KILLED + SIGKILL", "state.exit_status = 0")]),
     ("unmounts", &[("DEPTH = 16,", "DEPTH = 1, ")]),
-    ("power-off", &[("status, child = fork();", "status, child = -1;")]),
-    ("survives", &[("    state->stopping = 0;\n", "    exit(0);\n")]),
-    ("status", &[("signal ? 128 + signal : code", "signal ? signal : code")]),
+    ("twice", &[("while (take_signal(&now) > 0)", "while (take_signal(&now) > SIGNALS)")]),
+    ("frozen-disk", &[("(0)) < 0 || signal == SIGCHLD)", "(0)) || true)")]),
+    ("power-off", &[("int signal, child = fork();", "int signal, child = -1;")]),
+    ("survives", &[("    state->program = 0;\n    state->request = 0;\n", "    exit(0);\n")]),
+    (
+        "container",
+        &[(
+            "if (reboot(LINUX_REBOOT_CMD_CAD_OFF) < 0)",
+            "if (reboot(LINUX_REBOOT_CMD_CAD_OFF) < 0 && reboot(command) < 0)",
+        )],
+    ),
+    ("status", &[("exit_status = KILLED + number", "exit_status = number")]),
     (
         "idle",
-        &[
-            ("(long)&all, 0, 0, sizeof all", "(long)&all, 0, (long)(long[]){ 1, 0 }, sizeof all"),
-            ("if (signal != -EINTR)", "if (signal != -EINTR && signal != -EAGAIN)"),
-        ],
+        &[(
+            "        int signal = take_signal(0);\n",
+            "        struct timespec tenth = { 0, TENTH * 1000000 };\n        int signal = take_signal(&tenth);\n",
+        )],
     ),
 ];
 
@@ -237,8 +242,10 @@ fn each_row_can_fail() {
         copy("lab/sizes/c-freestanding/build.sh");
         fs::write(twin.join("init.c"), broken).expect("write init.c");
         let program = build(folder.path(), "c-freestanding", folder.path());
-        let checked = conform(&program, &["--only", row]);
-        assert!(!checked.is_right, "{row} cannot fail: {}", checked.said);
+        // What two of the faults do depends on when signals come, so they may take a few tries.
+        let checked = (0..20).map(|_| conform(&program, &["--only", row]));
+        let checked = checked.into_iter().find(|checked| !checked.is_right);
+        let checked = checked.unwrap_or_else(|| panic!("{row} cannot fail"));
         assert_eq!(checked.failed(), [row], "{}", checked.said);
         // It may fail if the user says so.
         if row == "names" {

@@ -1,113 +1,136 @@
 //! The functions of the init that need no kernel.
 
-use picoinit::buffer::Buffer;
-use picoinit::mounts::next_target;
-use picoinit::program::find_program;
-use picoinit::reap::{exit_status, signal};
-use picoinit::say::Line;
-use picoinit::sys::Word;
-use std::ffi::{CString, OsStr};
-use std::num::NonZero;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
-use std::ptr::null;
+use picoinit::cstr::ThinCStr;
+use picoinit::mounts::for_each_path;
+use picoinit::say::Buffer;
+use picoinit::{container, program};
+use std::ffi::{CStr, CString};
 
-/// The targets in a list of mounts.
-fn targets(list: &str) -> Vec<String> {
-    let mut bytes = list.bytes().map_while(NonZero::new);
-    let mut targets = Vec::new();
-    loop {
-        let mut target = Buffer::empty();
-        if next_target(|| bytes.next(), &mut target).is_none() {
-            return targets;
-        }
-        targets.push(OsStr::from_bytes(target.as_bytes()).to_string_lossy().into_owned());
-    }
+/// The paths in a list of mounts.
+fn paths(list: &str) -> Vec<String> {
+    let mut bytes = list.bytes();
+    let mut paths = Vec::new();
+    for_each_path(
+        || bytes.next().unwrap_or(0),
+        |path| paths.push(path.to_string_lossy().into_owned()),
+    );
+    paths
 }
 
 #[test]
-fn finds_targets_in_the_list_of_mounts() {
-    assert_eq!(targets(""), [""; 0]);
+fn finds_paths_in_the_list_of_mounts() {
+    assert_eq!(paths(""), [""; 0]);
     let list = "proc /proc proc rw,nosuid 0 0\n/dev/vda / ext4 rw 0 0\n";
-    assert_eq!(targets(list), ["/proc", "/"]);
-    // A line without an end is no line.
-    assert_eq!(targets("proc /proc proc rw 0 0"), [""; 0]);
-    assert_eq!(targets("proc /pr"), [""; 0]);
-    // The host's own list.
+    assert_eq!(paths(list), ["/proc", "/dev/vda", "/"]);
+    // A word that does not come to its end is no word, and nothing comes after a 0.
+    assert_eq!(paths("proc /pr"), [""; 0]);
+    assert_eq!(paths("a /b c\n\0d /e f\n"), ["/b"]);
+    // The host's own list has a mount point a line, and perhaps a device.
     let host = std::fs::read_to_string("/proc/mounts").expect("read /proc/mounts");
-    assert_eq!(targets(&host).len(), host.lines().count());
+    let points = host.lines().filter_map(|line| line.split(' ').nth(1));
+    let found = paths(&host);
+    assert!(points.clone().count() > 0);
+    for point in points.filter(|point| !point.contains('\\')) {
+        assert!(found.contains(&point.into()), "{point} is not in {found:?}");
+    }
 }
 
 #[test]
 fn decodes_escapes_in_the_list_of_mounts() {
     assert_eq!(
-        targets("a\\040b /my\\040disk\\011\\012\\134x\\043 c\\040d rw 0 0\n"),
+        paths("a\\040b /my\\040disk\\011\\012\\134x\\043 c\\040/d rw 0 0\n"),
         ["/my disk\t\n\\x#"]
     );
-    assert_eq!(targets("a /x\\\\134 b c 0 0\n").len(), 1);
+    // The kernel escapes no other control character.
+    assert_eq!(paths("a /my\rdisk\u{1} b\n"), ["/my\rdisk\u{1}"]);
 }
 
 #[test]
-fn cuts_a_target_that_is_too_long() {
-    let list = format!("a /{} b c 0 0\nproc /proc proc rw 0 0\n", "x".repeat(9999));
-    assert_eq!(targets(&list)[0].len(), 4096);
-    assert_eq!(targets(&list)[1], "/proc");
+fn leaves_out_a_path_that_is_too_long() {
+    let list = |length: usize| format!("a /{} b c 0 0\nproc /proc proc\n", "x".repeat(length));
+    assert_eq!(paths(&list(3998))[0].len(), 3999);
+    assert_eq!(paths(&list(3999)), ["/proc"]);
+    assert_eq!(paths(&list(9999)), ["/proc"]);
 }
 
 /// The program among these words, and all that follow it.
-fn program(words: &[&str]) -> Vec<String> {
+fn found(
+    find: unsafe fn(*const Option<ThinCStr>) -> Option<*const ThinCStr>,
+    words: &[&str],
+) -> Option<Vec<String>> {
     let words: Vec<CString> =
         words.iter().map(|word| CString::new(*word).expect("no NUL")).collect();
-    let mut argv: Vec<Word> = words.iter().map(|word| Word(word.as_ptr())).collect();
-    argv.push(Word(null()));
-    let default = [Word(c"default".as_ptr()), Word(null())];
-    // SAFETY: both arrays end with NULL, and the words live on.
-    let mut found = unsafe { find_program(argv.as_ptr(), default.as_ptr()) };
+    let mut argv: Vec<Option<ThinCStr>> =
+        words.iter().map(|word| Some(ThinCStr::from(word.as_c_str()))).collect();
+    argv.push(None);
+    // SAFETY: an array that ends with NULL, of words that live on.
+    let mut word = unsafe { find(argv.as_ptr()) }?.cast::<Option<ThinCStr>>();
     let mut program = Vec::new();
     // SAFETY: as above.
-    while let word = unsafe { *found }
-        && !word.0.is_null()
-    {
-        program.push(String::from_utf8(word.bytes().collect()).expect("UTF-8"));
-        found = found.wrapping_add(1);
+    while let Some(found) = unsafe { *word } {
+        program.push(String::from_utf8(found.bytes().collect()).expect("UTF-8"));
+        word = word.wrapping_add(1);
     }
-    program
+    Some(program)
 }
 
 #[test]
 fn finds_the_program() {
-    assert_eq!(program(&["/init"]), ["default"]);
-    assert_eq!(program(&["/init", "splash", "", "a/b"]), ["default"]);
-    assert_eq!(program(&["/init", "/bin/a"]), ["/bin/a"]);
-    assert_eq!(program(&["/init", "splash", "/bin/a", "b", "/c", ""]), ["/bin/a", "b", "/c", ""]);
+    let found = |words: &[&str]| found(program::find, words).unwrap_or_default();
+    assert_eq!(found(&["/init"]), [""; 0]);
+    assert_eq!(found(&["/init", "splash", "", "a/b"]), [""; 0]);
+    assert_eq!(found(&["/init", "/bin/a"]), ["/bin/a"]);
+    assert_eq!(found(&["/init", "splash", "/bin/a", "b", "/c", ""]), ["/bin/a", "b", "/c", ""]);
 }
 
 #[test]
-fn decodes_every_status_that_wait_can_tell() {
-    for status in 0..=0xffff {
-        // The standard library's own reading.
-        let known = ExitStatus::from_raw(status);
-        if let Some(code) = known.code() {
-            assert_eq!((signal(status), exit_status(status)), (0, code));
-        }
-        if let Some(known) = known.signal() {
-            assert_eq!((signal(status), exit_status(status)), (known, 128 + known));
-        }
+fn finds_the_program_of_a_container() {
+    let found = |words: &[&str]| found(container::find, words).unwrap_or_default();
+    assert_eq!(found(&["init"]), [""; 0]);
+    assert_eq!(found(&["init", "--"]), [""; 0]);
+    assert_eq!(found(&["init", "sh", "-c", "x"]), ["sh", "-c", "x"]);
+    assert_eq!(found(&["init", "--", "sh", "--", "x"]), ["sh", "--", "x"]);
+    // Nothing but `--` itself is taken for it.
+    assert_eq!(found(&["init", "---", "x"]), ["---", "x"]);
+    assert_eq!(found(&["init", "-", "x"]), ["-", "x"]);
+}
+
+#[test]
+fn reads_the_grace_time() {
+    let grace = |value: &str| {
+        let words = [c"A=1".into(), CString::new(format!("PICOINIT_GRACE={value}")).unwrap()];
+        let mut envp: Vec<Option<ThinCStr>> =
+            words.iter().map(|word: &CString| Some(ThinCStr::from(word.as_c_str()))).collect();
+        envp.push(None);
+        // SAFETY: an array that ends with NULL, of words that live on.
+        unsafe { container::grace(envp.as_ptr()) }
+    };
+    assert_eq!(grace("1"), Some(100));
+    assert_eq!(grace("65535"), Some(6_553_500));
+    for wrong in ["", "0", "65536", "70000", "-1", "1.5", "1s", " 1", "x"] {
+        assert_eq!(grace(wrong), None, "{wrong:?}");
     }
 }
 
-/// What a line holds in the end.
-fn line(write: impl Fn(&mut Line)) -> String {
-    let mut line = Line::empty();
-    write(&mut line);
+/// What a line holds.
+fn line(text: &'static CStr, name: &CStr, numbers: [i32; 2]) -> String {
+    let mut line = Buffer::empty();
+    line.push_line(text, Some(name.into()), numbers[0], numbers[1]);
     String::from_utf8(line.as_bytes().to_vec()).expect("UTF-8")
+}
+
+#[test]
+fn makes_lines() {
+    assert_eq!(line(c"a @ b # c # d\n", c"name", [7, 8]), "a name b 7 c 8 d\n");
+    assert_eq!(line(c"plain\n", c"name", [7, 8]), "plain\n");
+    // What looks like a place for something in a name is none.
+    assert_eq!(line(c"@ #", c"#@", [7, 8]), "#@ 7");
 }
 
 #[test]
 fn writes_numbers_in_decimal() {
     for number in [0, 1, 9, 10, 11, 99, 100, 101, 32768, 4194304, i32::MAX] {
-        assert_eq!(line(|line| line.number(number as u32)), number.to_string());
+        assert_eq!(line(c"#", c"", [number, 0]), number.to_string());
     }
 }
 
@@ -115,7 +138,7 @@ fn writes_numbers_in_decimal() {
 fn makes_names_from_outside_harmless() {
     for byte in 1..=255u8 {
         let name = CString::new(vec![byte]).expect("no NUL");
-        let shown = line(|line| line.name(Word(name.as_ptr())));
+        let shown = line(c"@", &name, [0, 0]);
         if (b' '..=b'~').contains(&byte) {
             assert_eq!(shown.as_bytes(), [byte]);
         } else {
@@ -125,10 +148,19 @@ fn makes_names_from_outside_harmless() {
 }
 
 #[test]
-fn cuts_what_does_not_fit_into_a_line() {
+fn cuts_a_name_that_is_too_long() {
     let name = CString::new("x".repeat(9999)).expect("no NUL");
-    let once = line(|line| line.name(Word(name.as_ptr())));
-    assert!(once.len() > 100 && once.len() < 256 - "init: cannot mount : errno 4294967295\n".len());
-    let often = line(|line| (0..9).for_each(|_| line.name(Word(name.as_ptr()))));
-    assert_eq!(often.len(), 256);
+    assert_eq!(line(c"a @: #\n", &name, [7, 8]), format!("a {}: 7\n", "x".repeat(198)));
+}
+
+#[test]
+fn drops_what_does_not_fit_into_a_buffer() {
+    let mut buffer = Buffer::empty();
+    (0..9999).for_each(|_| buffer.push(b'x'));
+    assert_eq!(buffer.as_bytes(), [b'x'; 4000]);
+    // There is no room for a 0.
+    assert_eq!(buffer.as_c_str(), None);
+    let mut buffer = Buffer::empty();
+    (0..3999).for_each(|_| buffer.push(b'x'));
+    assert_eq!(buffer.as_c_str().expect("room").count_bytes(), 3999);
 }

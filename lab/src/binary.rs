@@ -8,7 +8,7 @@ use addr2line::Loader;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::fs;
@@ -82,14 +82,20 @@ impl Source {
     /// Reads src/ of the project that is in the folder `root`.
     fn read(root: &Path) -> Result<Source> {
         let root = root.canonicalize().with_context(|| root.display().to_string())?;
-        let folder = root.join("src");
         let mut files = BTreeMap::new();
-        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-                let name = path.file_name().context("a name")?.to_string_lossy();
-                files.insert(format!("src/{name}"), text.lines().map(String::from).collect());
+        for folder in ["src", "src/arch"] {
+            let path = root.join(folder);
+            for entry in fs::read_dir(&path).with_context(|| path.display().to_string())? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text =
+                        fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+                    let name = path.file_name().context("a name")?.to_string_lossy();
+                    files.insert(
+                        format!("{folder}/{name}"),
+                        text.lines().map(String::from).collect(),
+                    );
+                }
             }
         }
         Ok(Source { root, files })
@@ -242,6 +248,8 @@ impl Binary {
         let mut labels: Vec<(u64, u64, String)> = file
             .symbols()
             .filter(|symbol| symbol.section_index() == Some(section.index()))
+            // A constant is what the code that refers to it belongs to.
+            .filter(|symbol| symbol.kind() != SymbolKind::Data)
             .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?)))
             .filter(|(address, ..)| (base..end).contains(address))
             .map(|(address, size, name)| (address, size, short_function(name)))
@@ -351,7 +359,11 @@ impl Binary {
                 let address = instruction.ip();
                 ensure!(!instruction.is_invalid(), "{address:#x} is no instruction");
                 let places = self.places(source, address)?;
-                let (owner, _) = source.owner(&places).with_context(|| {
+                // An instruction that the compiler made of its own accord has no line. It belongs
+                // to what comes before it.
+                let found = source.owner(&places).map(|(owner, _)| owner);
+                let before = || pieces.last().map(|piece: &Piece| piece.owner.clone());
+                let owner = found.or_else(before).with_context(|| {
                     format!("{address:#x} ({}) belongs to no file in src/", function.name)
                 })?;
                 if let Some(target) = self.reference(&instruction)

@@ -1,174 +1,207 @@
-//! The program that `make run` starts under /init. It looks at what PID 1 made
-//! ready for it, leaves an orphan and a server behind, and ends.
+//! The program that `make run` starts under /init. It looks at what PID 1 made ready for it,
+//! leaves an orphan and a server behind, and exits. Each duty that PID 1 lacks shows in a line.
 
 #![no_std]
 #![no_main]
 
 use core::ffi::CStr;
-use linux_raw_sys::general::{
-    __NR_pipe2, __NR_rt_sigtimedwait, O_NOCTTY, O_RDONLY, O_WRONLY, SIGTERM, kernel_sigset_t,
+use linux_raw_sys::general::kernel_sigset_t;
+use picoinit::cstr::ThinCStr;
+use picoinit::say::Buffer;
+use picoinit::sys;
+use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags, Timespec, open};
+use rustix::io::{read, write};
+use rustix::pipe::pipe;
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, getppid, kill_process, setsid, test_kill_process, wait,
 };
-use picoinit::buffer::Buffer;
-use picoinit::mounts::next_target;
-use picoinit::shared::Shared;
-use picoinit::signals;
-use picoinit::sys::{self, Word};
-use picoinit::syscall;
-use rustix::fd::BorrowedFd;
-use rustix::process::{Pid, getpid, getppid, setsid};
+use rustix::stdio::stdout;
 use rustix::thread::sched_yield;
 
-picoinit::start!(main);
+picoinit::first_instruction!(main);
 
-extern "C" fn main(stack: *const usize, _: &'static Shared) -> ! {
-    tell("I am the program: my PID is ", |line| line.pid(Some(getpid())));
-    tell("started by PID ", |line| line.pid(getppid()));
-    tell("/proc says that this is Linux ", |line| line.file(c"/proc/sys/kernel/osrelease"));
-    tell("/sys says that these CPUs are online: ", |line| {
-        line.file(c"/sys/devices/system/cpu/online")
+/// Every signal.
+const ALL: kernel_sigset_t = kernel_sigset_t { sig: [!0] };
+
+extern "C" fn main(stack: *const usize) -> ! {
+    // From now on, signals wait until they are taken.
+    sys::block_signals(ALL);
+    tell(|line| line.text("I am the program: my PID is ").pid(Some(getpid())));
+    tell(|line| line.text("started by PID ").pid(getppid()));
+    tell(|line| match open(c"/dev/tty", OFlags::RDWR, Mode::empty()) {
+        Ok(_) => line.text("I have a controlling terminal: Ctrl-C would reach me"),
+        Err(_) => line.text("I have no controlling terminal: Ctrl-C cannot reach me"),
     });
-    tell("mounted are", Line::mounts);
+    tell(|line| {
+        line.text("/proc says that this is Linux ").first_line(c"/proc/sys/kernel/osrelease")
+    });
+    tell(|line| {
+        line.text("/sys says that these CPUs are online: ")
+            .first_line(c"/sys/devices/system/cpu/online")
+    });
+    tell(|line| line.text("mounted are").mounts());
+    signal_init();
     leave_orphan();
     leave_server();
-    tell("I have done my work, and end with status 0", |_| {});
+    tell(|line| line.text("my work is done: I exit with status 0"));
     // SAFETY: the address is the kernel's.
     unsafe { give_verdict(stack) };
     sys::exit(0)
 }
 
-/// Starts a process whose parent ends before it does.
+/// Sends PID 1 a signal that is not for PID 1.
+fn signal_init() {
+    let _ = kill_process(Pid::INIT, Signal::HUP);
+    let came = sys::take_signal(ALL, Some(&Timespec { tv_sec: 1, tv_nsec: 0 }));
+    tell(|line| match came {
+        Some(Signal::HUP) => line.text("I sent PID 1 a SIGHUP, and it was passed on to me"),
+        _ => line.text("I sent PID 1 a SIGHUP, and nothing happened"),
+    });
+}
+
+/// Starts a process whose parent exits before it does, and looks what becomes of it.
 fn leave_orphan() {
-    let (reader, writer) = pipe();
+    let Ok((reader, writer)) = pipe() else { return };
     if sys::fork() == 0 {
         let parent = Some(getpid());
         let child = sys::fork();
         if child != 0 {
-            tell("a child of mine leaves PID ", |line| line.number(child));
+            tell(|line| line.text("a child of mine exits, and leaves behind PID ").number(child));
+            let _ = write(&writer, &child.to_ne_bytes());
             sys::exit(0);
         }
         while getppid() == parent {
             sched_yield();
         }
-        tell("the orphan: my parent is now PID ", |line| line.pid(getppid()));
+        tell(|line| line.text("the orphan: my parent is now PID ").pid(getppid()));
         sys::exit(7);
     }
-    sys::wait(sys::ANYONE);
-    // The end of the file comes when the orphan, too, has closed the pipe.
-    sys::close(writer);
-    while sys::read_byte(reader).is_some() {}
-    sys::close(reader);
+    let _ = wait(WaitOptions::empty());
+    drop(writer);
+    let mut orphan = [0; 4];
+    let _ = read(&reader, &mut orphan);
+    // This comes to an end when the orphan, too, has closed the pipe.
+    while next_byte(&reader).is_some() {}
+    // It exits at this moment. PID 1 may be a moment behind, but not a second.
+    let orphan = i32::from_ne_bytes(orphan);
+    let is_zombie = (0..100).all(|_| {
+        let is_there = Pid::from_raw(orphan).is_some_and(|pid| test_kill_process(pid).is_ok());
+        is_there && {
+            sys::take_signal(ALL, Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
+            true
+        }
+    });
+    if is_zombie {
+        tell(|line| {
+            line.text("the orphan has exited, and nobody reaps it: a zombie has PID ")
+                .number(orphan)
+        });
+    }
 }
 
-/// Starts a process that ends when it is told to, and not before.
+/// Starts a process that exits when it is told to, and not before.
 fn leave_server() {
-    let (reader, writer) = pipe();
+    let Ok((reader, writer)) = pipe() else { return };
     if sys::fork() == 0 {
+        // When a session leader that has a terminal exits, the kernel sends SIGHUP to all in
+        // the terminal's foreground (`disassociate_ctty` in drivers/tty/tty_jobctrl.c). The demo
+        // leads one. A server makes a session of its own, so that SIGTERM comes first.
         let _ = setsid();
-        signals::block_all();
-        tell("a server, which stays: PID ", |line| line.pid(Some(getpid())));
-        sys::close(writer);
-        wait_for_signal(kernel_sigset_t { sig: [1 << (SIGTERM - 1)] });
-        tell("the server: SIGTERM came, so I save my work and end", |_| {});
+        tell(|line| line.text("a server, which stays: PID ").pid(Some(getpid())));
+        drop(writer);
+        while sys::take_signal(ALL, None) != Some(Signal::TERM) {}
+        tell(|line| line.text("the server: SIGTERM came, so I save my work and exit"));
         sys::exit(0);
     }
-    sys::close(writer);
-    while sys::read_byte(reader).is_some() {}
-    sys::close(reader);
+    drop(writer);
+    while next_byte(&reader).is_some() {}
 }
 
-/// rt_sigtimedwait(2) without a time limit: sleeps until one of `set`, which
-/// is blocked, is pending, and takes it; or until a handler has run: -EINTR.
-fn wait_for_signal(set: kernel_sigset_t) -> i32 {
-    // SAFETY: reads a set of the size given; no details are asked for.
-    unsafe { syscall!(__NR_rt_sigtimedwait, &raw const set, 0, 0, size_of_val(&set)) }
-}
-
-/// pipe(2). Returns the end to read from and the end to write to; both are -1
-/// if there is no pipe.
-fn pipe() -> (i32, i32) {
-    let mut ends = [-1i32; 2];
-    // SAFETY: writes two ints.
-    unsafe { syscall!(__NR_pipe2, &raw mut ends, 0) };
-    (ends[0], ends[1])
-}
-
-/// Writes `status 0` to the file that the environment names in VERDICT, for
-/// whoever started the machine: the console is for people, and the kernel
-/// writes there too.
+/// Writes `status 0` to the file that the environment names in VERDICT, for whoever started the
+/// machine: the console is for people, and the kernel writes there, too.
 ///
 /// # Safety
 ///
 /// `stack` is what the kernel passes to `_start`.
 unsafe fn give_verdict(stack: *const usize) {
-    let name = "VERDICT=";
     // SAFETY: the environment follows argc, argv and NULL, and ends with NULL.
     unsafe {
-        let mut word = stack.add(*stack + 2).cast::<Word>();
-        while !(*word).0.is_null() {
-            if (*word).bytes().take(name.len()).eq(name.bytes()) {
-                let path = Word((*word).0.add(name.len()));
-                let file = sys::open(path, O_WRONLY | O_NOCTTY);
-                if file >= 0 {
-                    let _ = rustix::io::write(BorrowedFd::borrow_raw(file), b"status 0\n");
-                    sys::close(file);
-                }
-            }
-            word = word.add(1);
+        let envp = stack.add(*stack + 2).cast::<Option<ThinCStr>>();
+        let Some(path) = picoinit::container::variable(envp, c"VERDICT=") else { return };
+        let flags = OFlags::WRONLY | OFlags::NOCTTY;
+        if let Ok(file) = open(path.as_c_str(), flags, Mode::empty()) {
+            let _ = write(file, b"status 0\n");
         }
     }
 }
 
-/// Prints one line: `demo: `, `text`, and what `rest` adds.
-fn tell(text: &str, rest: impl FnOnce(&mut Line)) {
+/// Prints one line: `demo: `, and what `rest` adds.
+fn tell(rest: impl FnOnce(&mut Line) -> &mut Line) {
     let mut line = Line(Buffer::empty());
-    line.text("demo: ");
-    line.text(text);
-    rest(&mut line);
-    line.0.push(b'\n');
+    rest(line.text("demo: ")).text("\n");
     // SAFETY: if descriptor 1 is closed, write(2) says so and does nothing.
-    let stdout = unsafe { rustix::stdio::stdout() };
-    let _ = rustix::io::write(stdout, line.0.as_bytes());
+    let _ = write(unsafe { stdout() }, line.0.as_bytes());
+}
+
+/// The next byte of a file; `None` at its end, or if it cannot be read.
+fn next_byte(file: impl AsFd) -> Option<u8> {
+    let mut byte = [0];
+    (read(file, &mut byte) == Ok(1)).then_some(byte[0])
 }
 
 /// One line in the making.
-struct Line(Buffer<512>);
+struct Line(Buffer);
 
 impl Line {
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &str) -> &mut Self {
         text.bytes().for_each(|byte| self.0.push(byte));
+        self
     }
 
-    fn pid(&mut self, pid: Option<Pid>) {
-        self.number(Pid::as_raw(pid));
+    fn number(&mut self, number: i32) -> &mut Self {
+        self.0.push_number(number as u32);
+        self
     }
 
-    fn number(&mut self, number: i32) {
-        if number > 9 {
-            self.number(number / 10);
+    fn pid(&mut self, pid: Option<Pid>) -> &mut Self {
+        self.number(Pid::as_raw(pid))
+    }
+
+    /// Adds the first line of a file, or that it is not there.
+    fn first_line(&mut self, path: &CStr) -> &mut Self {
+        let Ok(file) = open(path, OFlags::RDONLY, Mode::empty()) else {
+            return self.text("it says nothing, because it is not mounted");
+        };
+        while let Some(byte) = next_byte(&file).filter(|byte| *byte != b'\n') {
+            self.0.push(byte);
         }
-        self.0.push(b'0' + (number % 10) as u8);
+        self
     }
 
-    /// Adds the first line of a file.
-    fn file(&mut self, path: &CStr) {
-        let file = sys::open(Word(path.as_ptr()), O_RDONLY);
-        while let Some(byte) = sys::read_byte(file) {
-            if byte.get() != b'\n' {
-                self.0.push(byte.get());
+    /// Adds where something is mounted, with a blank before each: the second word of each line
+    /// in /proc/mounts.
+    fn mounts(&mut self) -> &mut Self {
+        let Ok(list) = open(c"/proc/mounts", OFlags::RDONLY, Mode::empty()) else {
+            return self.text(" ... who knows? There is no /proc/mounts");
+        };
+        let mut word = 1;
+        while let Some(byte) = next_byte(&list) {
+            word = match byte {
+                b'\n' => 1,
+                b' ' => word + 1,
+                _ => word,
+            };
+            if word == 2 {
+                self.0.push(byte);
             }
         }
-        sys::close(file);
+        self
     }
+}
 
-    /// Adds where something is mounted, with a blank before each.
-    fn mounts(&mut self) {
-        let list = sys::open(Word(c"/proc/mounts".as_ptr()), O_RDONLY);
-        let mut target = Buffer::empty();
-        while next_target(|| sys::read_byte(list), &mut target).is_some() {
-            self.0.push(b' ');
-            target.as_bytes().iter().for_each(|&byte| self.0.push(byte));
-            target = Buffer::empty();
-        }
-        sys::close(list);
-    }
+/// The demo may panic, unlike the init.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    sys::exit(101)
 }

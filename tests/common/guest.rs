@@ -25,6 +25,9 @@ pub fn main() {
         // Started as /init.
         ["/guest", program @ ..] => fragile(program),
         ["naive", program @ ..] => naive(program),
+        ["power-off"] => {
+            panic!("{:?}", nix::sys::reboot::reboot(nix::sys::reboot::RebootMode::RB_POWER_OFF))
+        }
         ["without-reboot", program @ ..] => without_reboot(program),
         ["watched", socket, call, program @ ..] => watched(number(socket), call, program),
         ["exec-nothing", program] => exec_nothing(program),

@@ -1,24 +1,28 @@
 # /init in x86_64 assembly: picoinit's contract.
 #
-# All signals stay blocked, and one loop takes them from the kernel, one by one.
-# A system call keeps all registers but rax, rcx and r11, so these keep their
-# meaning everywhere:
+# All signals are blocked, and PID 1 takes them from the kernel, one by one: so
+# there are no handlers, and nothing ever interrupts it. A system call keeps all
+# registers but rax, rcx and r11, so these keep their meaning everywhere:
 #
-#   ebx   the program's PID; 0 if it is not running
-#   ebp   the exit status of PID 1: how the program ended; until it has, "killed"
-#   r12d  the reboot(2) command that ends the teardown; 0 if none is under way
-#   r13d  whether the teardown has killed everyone
-#   r14   the buffer: for a line, and for what the kernel fills in
-#   r15   argc, argv and envp, as the kernel left them; in the end, a descriptor
+#   ebx   the program's PID, until it has been reaped; then 0
+#   ebp   the exit status of PID 1: how the program exited; until it has been
+#         reaped, "killed"
+#   r12d  what reboot(2) is to do; 0 if nobody has asked PID 1 to stop
+#   r13   until when processes may take to exit, once they were told to
+#   r14   the buffer, for a line or a path
+#   r15   its end, where the kernel left argc, argv and envp
 
         .intel_syntax noprefix
         .include "constants.s"
 
-        BUFFER = 256            # bytes that a line fits in, and a struct statx
-        PATH = 4096
-        NAME_LIMIT = 160        # bytes of a name from outside that are printed
-        GRACE = 5               # seconds that processes may take to end
+        BUFFER = 4000           # a little less than a page of the stack
+        NAME_END = 200          # where a name from outside ends in a line
+        TURN = 100              # children that are reaped before signals have their turn
+        GRACE = 500             # hundredths of a second that processes may take to exit
+        TENTH = 100             # a tenth of a second, in milliseconds
         DEPTH = 16              # how deep mounts may be nested to be unmounted
+        NOT_EXECUTABLE = 126    # exit statuses, as shells have them; after it, not found
+        KILLED = 128            # and the signal is added
 
 # Loads a small number, in three bytes.
         .macro  load    register, number
@@ -43,85 +47,118 @@ _start:
         mov     r15, rsp
         sub     rsp, BUFFER
         mov     r14, rsp
+
+        # From here on, no signal is lost: they stay pending until PID 1 takes them.
+        or      rax, -1
+        call    block_signals
         system  SYS_getpid
+        # Not `jz`: where system calls are filtered, even this one may fail.
         dec     eax
-        jz      start
-        mov     rdi, r14
+        jle     start
         mov     esi, offset must_be_1
-        call    add
-        call    end_line
+        call    say
         load    rdi, 1
         jmp     exit
 
 start:
-        # Where a container was started on a terminal, PID 1 controls it; the
-        # program is to.
-        xor     edi, edi
-        mov     esi, TIOCNOTTY
-        system  SYS_ioctl
-        or      rax, -1
-        call    block_signals
-
-        # Whoever started this PID 1 may have ignored some signals.
-        xor     edi, edi
-        push    rdi
-        push    rdi
-        push    rdi
-        push    rdi
-        mov     rsi, rsp        # a struct sigaction, all default
+        # Gives every signal its default disposition. Whoever started PID 1 may have
+        # ignored some; and while SIGCHLD is ignored, nobody learns how a child exited.
         xor     edx, edx
-        load    r10, 8
-        load    rdi, 64
+        push    rdx             # a struct sigaction, all default
+        push    rdx
+        push    rdx
+        push    rdx
+        mov     rsi, rsp
+        load    r10, SIGNAL_SET_SIZE
+        load    rdi, SIGNALS
 1:      system  SYS_rt_sigaction
         dec     edi
         jnz     1b
 
         call    mount_all
 
-        # Opens the console on those of the descriptors 0, 1 and 2 that are
-        # closed: open(2) takes the lowest that is free.
+        # Opens the console on those of the descriptors 0, 1 and 2 that are closed,
+        # or /dev/null if there is no console: open(2) takes the lowest that is free.
+        mov     esi, O_RDWR + O_NOCTTY
 1:      mov     edi, offset console
-        call    open_rw
+        system  SYS_open
         test    eax, eax
         jns     2f
         mov     edi, offset null
-        call    open_rw
+        system  SYS_open
 2:      cmp     eax, 2
         jbe     1b
         xchg    edi, eax
         system  SYS_close
 
+        # Makes Ctrl-Alt-Del a SIGINT to PID 1, instead of an instant reset.
         xor     edx, edx        # LINUX_REBOOT_CMD_CAD_OFF
         call    reboot
 
-        mov     ebp, 128 + SIGKILL
+        xor     ebx, ebx
+        mov     ebp, KILLED + SIGKILL
         xor     r12d, r12d
-        xor     r13d, r13d
 
-        # The program is the first word that begins with `/`, with all that
-        # follow it.
-        lea     rsi, [r15 + 8]
-1:      add     rsi, 8
-        mov     rdi, [rsi]
-        test    rdi, rdi
+        # The program is the first word that begins with a slash, apart from PID 1's
+        # own name, with all that follow it.
+        lea     rsi, [r15 + 16]
+1:      lodsq
+        test    rax, rax
         jz      2f
-        cmp     byte ptr [rdi], '/'
+        cmp     byte ptr [rax], '/'
         jne     1b
+        sub     rsi, 8
         jmp     3f
-2:      mov     edi, offset etc_rc
-        push    0
-        push    rdi
+2:      push    0
+        push    offset etc_rc
         mov     rsi, rsp
-3:
+3:      mov     rdi, [rsi]
+
         system  SYS_fork
-        mov     ebx, eax
         test    eax, eax
-        jg      never_wait
-        jz      become_program
-        mov     rdx, rdi
+        js      no_process
+        jnz     program_runs
+
+        # The child becomes the program: the terminal is to be its own, so that Ctrl-C
+        # reaches it, and job control works.
+        push    rsi
+        # Where PID 1 was started on a terminal, as in a container, this process is
+        # to be in its foreground.
+        system  SYS_getpid
+        push    rax
+        xor     edi, edi
+        mov     esi, TIOCSPGRP
+        mov     rdx, rsp
+        system  SYS_ioctl
+        xor     esi, esi
+        test    eax, eax
+        js      1f
+        system  SYS_setpgid
+        jmp     2f
+1:      # A session of its own, with the console as its controlling terminal.
+        system  SYS_setsid
+        mov     esi, TIOCSCTTY
+        xor     edx, edx
+        system  SYS_ioctl
+2:      xor     eax, eax
+        call    block_signals
+        pop     rax
+        pop     rsi
+        mov     rdi, [rsi]
+        mov     rax, [r15]      # envp comes after argc, argv and NULL
+        lea     rdx, [r15 + 8 * rax + 16]
+        system  SYS_execve
         call    cannot_run
-        load    rbp, 126
-        call    power_off
+        xchg    edi, eax
+        jmp     exit
+
+no_process:
+        call    cannot_run
+        call    exited
+        jmp     never_wait
+
+program_runs:
+        xchg    ebx, eax
 
 # Opens standard error once more, for PID 1 alone, so that it never waits for a
 # terminal that nobody reads: poll(2) says that such a terminal can be written
@@ -136,157 +173,65 @@ never_wait:
         jns     live
         mov     edi, offset own_stderr
         mov     esi, O_WRONLY + O_NONBLOCK + O_NOCTTY + O_APPEND
-        call    open
+        system  SYS_open
+        cmp     eax, 2
+        jle     live
         xchg    edi, eax
         load    rsi, 2
         system  SYS_dup2
         system  SYS_close
 
-# The life of PID 1: reaps all that have ended, then waits for a signal.
+# The life of PID 1.
 live:
-        push    rax
-        mov     rsi, rsp
-        or      rdi, -1
-        load    rdx, WNOHANG
-        xor     r10d, r10d
-        system  SYS_wait4
-        pop     r8              # the status
-        test    eax, eax
-        jle     nobody
-
-        mov     r9d, eax
-        mov     rdi, r14
-        mov     esi, offset pid
-        call    add
-        mov     eax, r9d
-        call    add_number
-        mov     esi, offset killed_by
-        mov     eax, r8d
-        and     eax, 0x7f
-        lea     r10d, [rax + 128]
-        jnz     1f
-        mov     esi, offset exited_with
-        shr     r8d, 8
-        movzx   eax, r8b
-        mov     r10d, eax
-1:      call    end_with_number
-        cmp     r9d, ebx
-        jne     live
-        xor     ebx, ebx
-        mov     ebp, r10d
-        call    power_off
-        jmp     live
-
-nobody:
-        cmp     eax, -ECHILD
-        jne     1f
         test    r12d, r12d
         jz      1f
-        call    finish
-1:
-        push    -1              # all signals
-        mov     rdi, rsp
-        xor     esi, esi
+        call    stop
+1:      # Here PID 1 sleeps.
         xor     edx, edx
-        load    r10, 8
-        system_ SYS_rt_sigtimedwait
-        pop     rdi
+        call    take_signal
+        # Whatever came, so that no flood of other signals can keep PID 1 from reaping.
+        push    rax
+        call    reap_all
+        pop     rax
         test    eax, eax
-        jns     signal
-        # A kernel that refuses this would have PID 1 spin.
-        cmp     eax, -EINTR
-        je      live
-        xor     edi, edi
-        xor     esi, esi
-        or      edx, -1
-        system  SYS_poll
-        jmp     live
-
-signal:
+        js      live
         cmp     al, SIGCHLD
         je      live
-        mov     edx, LINUX_REBOOT_CMD_HALT
+        mov     ecx, LINUX_REBOOT_CMD_HALT
         cmp     al, SIGUSR1
-        je      1f
-        mov     edx, LINUX_REBOOT_CMD_POWER_OFF
+        je      2f
+        mov     ecx, LINUX_REBOOT_CMD_POWER_OFF
         cmp     al, SIGUSR2
-        je      1f
-        mov     edx, LINUX_REBOOT_CMD_RESTART
+        je      2f
+        mov     ecx, LINUX_REBOOT_CMD_RESTART
         cmp     al, SIGTERM
-        je      1f
-        cmp     al, SIGINT
-        jne     2f
-1:      call    begin_teardown
-        jmp     live
-
-2:      cmp     al, SIGALRM
-        jne     4f
-        test    r12d, r12d
-        jz      4f
-        # Anyone may send it, and then the timer's own is lost, because one that is
-        # pending is not sent twice; so the timer itself is asked. While the kernel
-        # is still busy with one that just went off, it says 1 microsecond.
-        xor     edi, edi        # ITIMER_REAL
-        mov     rsi, r14
-        system  SYS_getitimer
-        test    eax, eax
-        js      5f
-        cmp     qword ptr [r14 + SECONDS_LEFT], 0
-        jne     live
-        cmp     qword ptr [r14 + MICROSECONDS_LEFT], 1000
-        jae     live
-5:      dec     r13d
-        jz      3f
-        load    r13, 1
-        load    rsi, SIGKILL
-        call    press
-        jmp     live
-3:      call    finish
-        jmp     live
-
-4:      test    ebx, ebx
-        jle     live
+        je      2f
+        cmp     al, SIGINT      # Ctrl-Alt-Del
+        je      2f
+        test    ebx, ebx
+        jz      live
         mov     edi, ebx        # everything else is for the program
         xchg    esi, eax
         system  SYS_kill
         jmp     live
+2:      mov     r12d, ecx
+        jmp     live
 
-# Turns a child of PID 1 into the program: its name is rdi, its words are at rsi.
-become_program:
-        push    rdi
-        push    rsi
-        system  SYS_setsid
-        xor     edi, edi
-        mov     esi, TIOCSCTTY
-        xor     edx, edx
-        system  SYS_ioctl
-        xor     eax, eax
-        call    block_signals
-        pop     rsi
-        pop     rdi
-        mov     eax, [r15]      # envp is behind argc, argv and NULL
-        lea     rdx, [r15 + 8 * rax + 16]
-        system  SYS_execve
-        mov     rdx, rdi
-        load    rdi, 127
-        cmp     eax, -ENOENT
-        je      1f
-        dec     edi
-1:      push    rdi
-        call    cannot_run
-        pop     rdi
+# Says why the program rdi cannot be executed: eax is an errno, negated. Returns
+# what counts as its exit status.
+cannot_run:
+        push    rax
+        mov     r8, rdi
+        mov     esi, offset cannot_run_it
+        call    say_errno
+        pop     rcx
+        load    rax, NOT_EXECUTABLE
+        cmp     ecx, -ENOENT
+        jne     1f
+        inc     eax             # not found
+1:      ret
 
-# Ends this process with status edi.
-exit:
-        system  SYS_exit
-
-# Opens the file rdi to read and to write. If it is a terminal, it is the
-# program's, and PID 1 does not take it.
-open_rw:
-        mov     esi, O_RDWR + O_NOCTTY
-open:
-        system  SYS_open
-        ret
+# Signals.
 
 # Makes rax the set of blocked signals.
 block_signals:
@@ -294,57 +239,218 @@ block_signals:
         load    rdi, SIG_SETMASK
         mov     rsi, rsp
         xor     edx, edx
-        load    r10, 8
+        load    r10, SIGNAL_SET_SIZE
         system  SYS_rt_sigprocmask
         pop     rax
         ret
 
-# Mounts all that is in the table.
+# Sleeps until a signal comes, but no longer than the struct timespec at rdx says,
+# and takes it. Returns it; or a negative number if none came.
+take_signal:
+        push    -1              # all signals
+        mov     rdi, rsp
+        xor     esi, esi
+        load    r10, SIGNAL_SET_SIZE
+        system_ SYS_rt_sigtimedwait
+        pop     rdi
+        test    eax, eax
+        jns     1f
+        cmp     eax, -EAGAIN
+        je      1f
+        # Where the kernel refuses this, PID 1 looks now and then instead of spinning.
+        push    rax
+        xor     edi, edi        # and rsi is 0, too: no files
+        load    rdx, TENTH
+        system  SYS_poll
+        pop     rax
+1:      ret
+
+# Reaping.
+
+# Reaps the children that have exited. Sets the sign flag if none are left.
+reap_all:
+        push    TURN
+1:      push    rax
+        mov     rsi, rsp
+        or      edi, -1         # any child
+        load    rdx, WNOHANG
+        xor     r10d, r10d
+        system  SYS_wait4
+        pop     rcx             # its status
+        test    eax, eax
+        jle     4f
+        mov     r9d, eax
+        movzx   eax, ch
+        mov     r10d, eax
+        mov     esi, offset exited_with
+        and     ecx, 0x7f
+        jz      2f
+        mov     r10d, ecx
+        lea     eax, [rcx + KILLED]
+        mov     esi, offset killed_by
+2:      cmp     r9d, ebx
+        jne     3f
+        call    exited
+3:      call    say
+        dec     dword ptr [rsp]
+        jnz     1b
+        # There may be more. They are next, after the signals that ask PID 1 to stop: of
+        # those that are pending, the kernel hands out the one with the lowest number first.
+        load    rdi, 1
+        load    rsi, SIGCHLD
+        system  SYS_kill
+4:      pop     rcx
+        test    eax, eax
+        ret
+
+# The program has exited with status eax, or could not be started, which counts as
+# the same: PID 1 is to stop.
+exited:
+        xor     ebx, ebx
+        xchg    ebp, eax
+        mov     r12d, LINUX_REBOOT_CMD_POWER_OFF
+        ret
+
+# The teardown.
+
+# Stops everyone, then the machine. Returns if the machine goes on all the same.
+stop:
+        push    r12
+        load    rsi, SIGTERM
+        call    stop_everyone
+        load    rsi, SIGKILL
+        call    stop_everyone
+        # Whatever else was asked for in the meantime: it is being done.
+        push    0
+        push    0
+1:      mov     rdx, rsp
+        call    take_signal
+        test    eax, eax
+        jg      1b
+        pop     rcx
+        pop     rcx
+        # Only the PID 1 of the whole machine may do this. The PID 1 of a part of it,
+        # such as a container, leaves disks and machine to those they belong to.
+        xor     edx, edx        # LINUX_REBOOT_CMD_CAD_OFF
+        call    reboot
+        mov     edi, ebp
+        js      exit
+
+        # The disks may take as long as they need, so a child process sees to them,
+        # while PID 1 goes on listening. And reboot(2) itself exits where the machine
+        # cannot be switched off; if PID 1 did, the kernel would panic.
+        load    rbp, 1
+        system  SYS_fork
+        push    rax
+        test    eax, eax
+        jle     3f
+        # Whatever comes now but news of the child asks PID 1 not to wait for the disks.
+        xchg    ebx, eax
+2:      call    reap_all
+        js      4f
+        xor     edx, edx
+        call    take_signal
+        test    eax, eax
+        js      2b
+        cmp     al, SIGCHLD
+        je      2b
+        jmp     4f
+3:      system_ SYS_sync
+        call    unmount_all
+        # The child gets here; and PID 1, if it could have no child, does not wait for
+        # it any longer, or if it was killed. Not if the child has been here.
+4:      pop     rdi             # 0 in the child
+        pop     rdx
+        test    ebp, ebp
+        jz      5f
+        push    rdi
+        call    reboot
+        pop     rdi
+5:      test    edi, edi
+        jz      exit
+        xor     ebx, ebx        # if the child is still busy, it is nobody's program
+        xor     r12d, r12d
+        ret
+
+# Exits with status edi; if the kernel refuses even that, the process is killed for an
+# instruction that does not exist.
+exit:
+        system  SYS_exit
+        ud2
+
+# Sends everyone the signal esi, and waits until they have exited, or the grace is
+# over.
+stop_everyone:
+        or      edi, -1         # everyone but PID 1
+        system  SYS_kill
+        # A process that was stopped has to be woken to see that it is to exit.
+        load    rsi, SIGCONT
+        system  SYS_kill
+        # Hundredths of a second since some time in the past. Where the kernel refuses
+        # to say, they are almost 2^64, and the grace is over at once.
+        xor     edi, edi
+        system  SYS_times
+        lea     r13, [rax + GRACE]
+1:      call    reap_all
+        js      2f
+        xor     edi, edi
+        system  SYS_times
+        cmp     rax, r13
+        jae     2f
+        push    TENTH * 1000000
+        push    0
+        mov     rdx, rsp        # a struct timespec
+        call    take_signal
+        pop     rcx
+        pop     rcx
+        jmp     1b
+2:      ret
+
+# Calls reboot(2) with the command edx. Sets the sign flag if it is refused.
+reboot:
+        mov     edi, LINUX_REBOOT_MAGIC1
+        mov     esi, LINUX_REBOOT_MAGIC2
+        system_ SYS_reboot
+        test    eax, eax
+        ret
+
+# Mounts, in the beginning and in the end.
+
+# Mounts all that is in the table. But if there is a /proc already, whoever started
+# PID 1, such as a container engine, has prepared the rest, too.
 mount_all:
+        mov     edi, offset proc_mounts
+        xor     esi, esi        # F_OK
+        system  SYS_access
+        test    eax, eax
+        jns     3f
         mov     edi, offset mounts
-1:      mov     r9, rdi         # the target
+1:      mov     esi, 0755
+        system  SYS_mkdir       # if it cannot be made, mount(2) will say so
+        mov     rsi, rdi        # the target
         call    next_string
-        push    rdi             # the kind
+        mov     rdx, rdi        # the kind
         call    next_string
         mov     r8, rdi         # the options
         call    next_string
-        pop     rdx
         push    rdi             # the flags, and after them the next
-
-        push    r8
-        mov     rdi, r9
-        mov     esi, 0755
-        system  SYS_mkdir
-        load    rdi, AT_FDCWD
-        mov     rsi, r9
-        push    rdx
-        xor     edx, edx
-        xor     r10d, r10d
-        mov     r8, r14
-        system_ SYS_statx
-        pop     rdx
-        pop     r8
-        test    eax, eax
-        js      2f
-        test    byte ptr [r14 + STX_ATTRIBUTES + 1], STATX_ATTR_MOUNT_ROOT >> 8
-        jnz     3f              # something is mounted there already
-
-2:      mov     rdi, rdx        # the source, which is a mere name
-        pop     r10
-        push    r10
-        movzx   r10d, byte ptr [r10]
+        movzx   r10d, byte ptr [rdi]
+        mov     rdi, rdx        # the source, which is a mere name
         system_ SYS_mount
-        # In a container that may not mount, there is nothing to say of it.
+        # Where PID 1 may not mount, or something is mounted, there is nothing to say
+        # of it.
         cmp     eax, -EPERM
-        jge     3f
-        mov     esi, offset act_mount
-        mov     rdx, r9
-        call    cannot
-3:      pop     rdi
+        jge     2f
+        cmp     eax, -EBUSY
+        je      2f
+        mov     r8, rsi
+        mov     esi, offset cannot_mount
+        call    say_errno
+2:      pop     rdi
         inc     rdi
         cmp     byte ptr [rdi], 0
         jne     1b
-        ret
+3:      ret
 
 # Moves rdi behind the string that it points to.
 next_string:
@@ -353,70 +459,141 @@ next_string:
         repne   scasb
         ret
 
-# Lines. Each is one write(2), so that the lines of several processes never tear.
+# Unmounts everything, so that nothing written is lost. What cannot be unmounted,
+# such as the root, is made read-only, which serves as well.
+unmount_all:
+        # A file system that has another mounted on it cannot go, and comes first in
+        # the list: so each turn takes at least one level.
+        push    DEPTH
+1:      # The list becomes descriptor 0. At the limit on descriptors, there is no other.
+        xor     edi, edi
+        system  SYS_close
+        mov     edi, offset proc_mounts
+        xor     esi, esi        # O_RDONLY
+        system  SYS_open
 
-# Prints `init: cannot run /etc/rc: errno 2`, for the name rdx and the result eax.
-cannot_run:
-        mov     esi, offset act_run
-# The same for the act rsi.
-cannot:
-        push    rax
-        push    rsi
+2:      mov     rdi, r14        # a word goes here
+3:      call    next_byte
+        jz      7f
+        cmp     al, ' '
+        je      6f
+        cmp     al, '\n'
+        je      6f
+        cmp     al, '\\'
+        jne     5f
+        load    r8, 1           # a space in a name is written as \040
+4:      call    next_byte
+        and     eax, 7
+        shl     r8d, 3
+        or      r8d, eax
+        bt      r8d, 9          # after three digits, the 1 is there
+        jnc     4b
+        mov     eax, r8d
+5:      call    add
+        jmp     3b
+
+        # Every word that begins with a slash is tried. These are the mount points, and
+        # some words that are not, as /dev/vda: to unmount such a word is an error, and
+        # no more.
+6:      cmp     rdi, r15
+        jae     2b             # a word that does not fit is too long for a path
+        mov     byte ptr [rdi], 0
         mov     rdi, r14
-        mov     esi, offset init_cannot
-        call    add
-        pop     rsi
-        call    add
-        mov     rsi, rdx
-        call    add
-        pop     rax
-        neg     eax
-        mov     esi, offset errno
+        cmp     byte ptr [rdi], '/'
+        jne     2b
+        load    rsi, UMOUNT_NOFOLLOW
+        system_ SYS_umount2
+        test    eax, eax
+        jns     2b
+        mov     rsi, rdi
+        xor     edi, edi
+        xor     edx, edx
+        load    r10, MS_REMOUNT + MS_RDONLY
+        xor     r8d, r8d
+        system_ SYS_mount
+        jmp     2b
 
-# Ends the line at rdi with the text rsi and the number eax, and prints it.
-end_with_number:
-        push    rax
-        call    add
+7:      dec     dword ptr [rsp]
+        jnz     1b
         pop     rax
-        call    add_number
-# Prints the line, if it is taken at once: PID 1 does not wait for a pipe that is
-# full, nor earn a SIGPIPE from one that nobody reads any more.
-end_line:
-        mov     al, '\n'
-        stosb
-        sub     rdi, r14
+        ret
+
+# Reads the next byte of descriptor 0 into eax. At the end of the file, and if it
+# cannot be read, that is 0, and sets the zero flag.
+next_byte:
         push    rdi
-        push    2               # struct pollfd: standard error,
-        mov     byte ptr [rsp + 4], POLLOUT
+        push    0
+        mov     rsi, rsp
+        xor     edi, edi
+        load    rdx, 1
+        system  SYS_read
+        pop     rax
+        pop     rdi
+        test    eax, eax
+        ret
+
+# Lines.
+
+# Prints the text rsi, with the name r8 and the number eax, an errno, negated.
+say_errno:
+        neg     eax
+        xchg    r9d, eax
+# Prints the text rsi, with the name r8 in place of an `@`, and the numbers r9d and
+# r10d in place of each `#`. It is one write(2), so that the lines of several
+# processes never tear.
+#
+# If it is not taken at once, nothing is printed: PID 1 does not wait for a pipe
+# that is full, nor earn a SIGPIPE from a pipe that nobody reads any more.
+say:
+        mov     rdi, r14
+1:      lodsb
+        cmp     al, '#'
+        je      3f
+        cmp     al, '@'
+        je      4f
+        test    al, al
+        jz      6f
+2:      call    add
+        jmp     1b
+
+3:      xchg    r9d, eax
+        mov     r9d, r10d
+        call    add_number
+        jmp     1b
+
+        # What could move the cursor or begin an escape sequence is shown as a
+        # question mark, and so is all that is not ASCII.
+4:      mov     al, [r8]
+        inc     r8
+        test    al, al
+        jz      1b
+        lea     rcx, [r14 + NAME_END]
+        cmp     rdi, rcx
+        jae     4b
+        lea     ecx, [rax - ' ']
+        cmp     cl, '~' - ' '
+        jbe     5f
+        mov     al, '?'
+5:      call    add
+        jmp     4b
+
+6:      sub     rdi, r14
+        push    rdi
+        push    2               # a struct pollfd: standard error
+        mov     byte ptr [rsp + EVENTS], POLLOUT
         mov     rdi, rsp
         load    rsi, 1
         xor     edx, edx
         system  SYS_poll
-        cmp     byte ptr [rsp + 6], POLLOUT     # what can be done, and nothing else
+        cmp     word ptr [rsp + REVENTS], POLLOUT
         pop     rdi             # the kernel takes its lower half, which is 2
         pop     rdx
-        jne     1f
+        jne     7f
         mov     rsi, r14
         system  SYS_write
-1:      ret
+7:      ret
 
-# Adds the text rsi to the line at rdi; what could move the cursor, or is not
-# ASCII, as a question mark.
-add:
-        mov     ecx, NAME_LIMIT
-1:      lodsb
-        test    al, al
-        jz      3f
-        cmp     al, ' '
-        jb      2f
-        cmp     al, '~'
-        jbe     4f
-2:      mov     al, '?'
-4:      stosb
-        loop    1b
-3:      ret
-
-# Adds the number eax.
+# Adds the number eax to what is in the buffer up to rdi.
 add_number:
         load    rcx, 10
 1:      xor     edx, edx
@@ -427,188 +604,24 @@ add_number:
         call    1b
 2:      pop     rax
         add     al, '0'
+# Adds the byte al; what does not fit is dropped.
+add:
+        cmp     rdi, r15
+        jae     1f
         stosb
-        ret
-
-# The end of everyone, and of the machine.
-
-power_off:
-        mov     edx, LINUX_REBOOT_CMD_POWER_OFF
-# Tells everyone to end; reboot(2) is to do edx then. The first call decides.
-begin_teardown:
-        test    r12d, r12d
-        jnz     1f
-        mov     r12d, edx
-        load    rsi, SIGTERM
-        call    kill_everyone
-        # A stopped process has to be woken to see that it is to end.
-        load    rsi, SIGCONT
-# Sends everyone the signal esi, and SIGALRM to PID 1 when it should have been heeded.
-press:
-        call    kill_everyone
-        test    eax, eax
-        jns     2f
-        cmp     eax, -ESRCH
-        je      2f
-        mov     esi, offset act_signal
-        mov     edx, offset everyone
-        call    cannot
-2:      load    rdi, GRACE
-        system  SYS_alarm
-        test    eax, eax
-        jns     1f
-        # Without a timer there can be no time to wait.
-        load    rsi, SIGKILL
-kill_everyone:
-        or      rdi, -1
-        system  SYS_kill
 1:      ret
 
-# Ends the machine. If it goes on all the same, so does PID 1.
-finish:
-        xor     edi, edi
-        system  SYS_alarm       # there is none any more
-        # Only the PID 1 of a whole machine may do this. What is mounted in a
-        # container belongs to whoever made it.
-        xor     edx, edx        # LINUX_REBOOT_CMD_CAD_OFF
-        call    reboot
-        js      1f
-        system_ SYS_sync
-        call    unmount_all
-1:
-        # In a child process: if the machine cannot be switched off, reboot(2)
-        # ends its caller, and the kernel panics when PID 1 ends.
-        system  SYS_fork
-        test    eax, eax
-        jle     3f              # the child; or PID 1, if there can be none
-        push    rax
-        mov     rsi, rsp
-        xchg    edi, eax
-        xor     edx, edx
-        xor     r10d, r10d
-        system  SYS_wait4
-        pop     rdx             # its status
-        test    eax, eax
-        jle     3f
-        test    dl, 0x7f
-        jz      4f              # one that was killed has said nothing
-3:      push    rax
-        mov     edx, r12d
-        call    reboot
-        sets    dl
-        movzx   edx, dl
-        pop     rax
-        mov     edi, edx
-        test    eax, eax
-        jz      exit
-4:      mov     edi, ebp
-        test    edx, edx
-        jnz     exit            # refused, as in a container
-        xor     r12d, r12d
-        xor     r13d, r13d
-        ret
-
-# Calls reboot(2) with the command edx.
-reboot:
-        mov     edi, LINUX_REBOOT_MAGIC1
-        mov     esi, LINUX_REBOOT_MAGIC2
-        system_ SYS_reboot
-        test    eax, eax
-        ret
-
-# Unmounts everything. What cannot be unmounted is made read-only.
-unmount_all:
-        # At the limit on descriptors, there would be none for the list.
-        xor     edi, edi
-        system  SYS_close
-        load    rax, DEPTH
-        # The list begins with what was mounted first, which cannot go before
-        # what is mounted inside it; so each time, the innermost go.
-1:      push    rax
-        mov     edi, offset proc_mounts
-        xor     esi, esi        # O_RDONLY
-        call    open
-        mov     r15d, eax
-        sub     rsp, PATH
-
-        # A line is `device target type options 0 0`.
-2:      mov     r9, rsp         # the target goes here
-        xor     r8d, r8d        # the field
-3:      call    next_byte
-        jz      8f
-        cmp     al, '\n'
-        je      6f
-        cmp     al, ' '
-        jne     4f
-        inc     r8d
-        jmp     3b
-4:      cmp     r8d, 1
-        jne     3b
-        cmp     al, '\\'
-        jne     5f
-        load    r10, 1          # a space in it is written \040
-7:      call    next_byte
-        and     eax, 7
-        shl     r10d, 3
-        or      r10d, eax
-        bt      r10d, 9         # after three digits, the 1 is there
-        jnc     7b
-        mov     eax, r10d
-5:      lea     rcx, [rsp + PATH - 1]
-        cmp     r9, rcx
-        jae     3b
-        mov     [r9], al
-        inc     r9
-        jmp     3b
-6:      mov     byte ptr [r9], 0
-
-        mov     rdi, rsp
-        load    rsi, UMOUNT_NOFOLLOW
-        system_ SYS_umount2
-        test    eax, eax
-        jns     2b
-        mov     rsi, rsp
-        mov     rdx, rsp
-        load    r10, MS_REMOUNT + MS_RDONLY
-        xor     r8d, r8d
-        system_ SYS_mount
-        jmp     2b
-
-8:      add     rsp, PATH
-        mov     edi, r15d
-        system  SYS_close
-        pop     rax
-        dec     eax
-        jnz     1b
-        ret
-
-# Reads the next byte of the list into eax. Sets the zero flag at its end.
-next_byte:
-        push    0
-        mov     rsi, rsp
-        mov     edi, r15d
-        load    rdx, 1
-        system  SYS_read
-        pop     rax
-        test    eax, eax
-        ret
-
         .section .rodata.str1.1, "aMS", @progbits, 1
-must_be_1:      .asciz  "init: must run as PID 1"
+must_be_1:      .asciz  "init: must run as PID 1\n"
+cannot_mount:   .asciz  "init: cannot mount @: errno #\n"
+cannot_run_it:  .asciz  "init: cannot run @: errno #\n"
+killed_by:      .asciz  "init: pid # killed by signal #\n"
+exited_with:    .asciz  "init: pid # exited with status #\n"
 console:        .asciz  "/dev/console"
 null:           .asciz  "/dev/null"
 own_stderr:     .asciz  "/proc/self/fd/2"
 etc_rc:         .asciz  "/etc/rc"
 proc_mounts:    .asciz  "/proc/mounts"
-init_cannot:    .asciz  "init: cannot "
-act_mount:      .asciz  "mount "
-act_run:        .asciz  "run "
-act_signal:     .asciz  "signal "
-everyone:       .asciz  "everyone"
-errno:          .asciz  ": errno "
-pid:            .asciz  "init: pid "
-killed_by:      .asciz  " killed by signal "
-exited_with:    .asciz  " exited with status "
 
         .section .rodata
 # Target, kind, options, flags.

@@ -1,7 +1,7 @@
 /* /init in C, with no C library: picoinit's contract, on system calls of its own.
  *
- * All signals stay blocked, and one loop takes them from the kernel, one by one:
- * so there are no handlers, and nothing that they and the rest could fight over. */
+ * All signals are blocked, and PID 1 takes them from the kernel, one by one: so
+ * there are no handlers, and nothing ever interrupts it. */
 
 #include <asm/ioctls.h>
 #include <asm/signal.h>
@@ -12,17 +12,20 @@
 #include <linux/mount.h>
 #include <linux/poll.h>
 #include <linux/reboot.h>
-#include <linux/stat.h>
 #include <linux/time.h>
+#include <stdbool.h>
 
 enum {
-    GRACE = 5,            /* seconds that processes may take to end */
+    GRACE = 500,          /* hundredths of a second that processes may take to exit */
+    TENTH = 100,          /* a tenth of a second, in milliseconds */
+    TURN = 100,           /* children that are reaped before signals have their turn */
     DEPTH = 16,           /* how deep mounts may be nested to be unmounted */
-    NAME_LIMIT = 160,     /* bytes of a name from outside that are printed */
-    LINE_SIZE = 256,      /* what any of our lines fits in */
-    PATH_SIZE = 4096,
+    NAME_END = 200,       /* where a name from outside ends in a line */
+    BUFFER_SIZE = 4000,   /* a little less than a page of the stack */
     NOT_EXECUTABLE = 126, /* exit statuses, as shells have them */
     NOT_FOUND = 127,
+    KILLED = 128,         /* and the signal is added */
+    PID_1 = 1,
     EVERYONE = -1,        /* to kill(2): all but PID 1 */
     ANYONE = -1,          /* to wait4(2): any child */
     SIGNALS = 64,         /* as many as there are */
@@ -30,72 +33,56 @@ enum {
     WNOHANG = 1,
 };
 
-/* What has to be remembered. It lives on the stack of init. */
+/* What PID 1 remembers. It is on the stack of init. */
 struct state {
-    int program;     /* its PID; 0 if it is not running */
-    int exit_status; /* how it ended; until it has, "killed" */
-    int stopping;    /* the reboot(2) command that ends the teardown; 0 if none is under way */
-    int killed;      /* whether the teardown has killed everyone */
+    int program;     /* its PID, until it has been reaped; then 0 */
+    int exit_status; /* how it exited; until it has been reaped, "killed" */
+    int request;     /* what reboot(2) is to do; 0 if nobody has asked PID 1 to stop */
 };
 
-/* System calls: see syscall(2). They return a negative errno if they fail. */
+/* System calls: see syscall(2). They return a negative errno if they fail. These are
+ * macros, because a function would make all arguments 64 bits wide, and of most of
+ * them the kernel looks at 32. */
 
-#define SYSCALL(number, ...) ({                                                      \
-    int result;                                                                      \
-    __asm__ volatile("syscall" : "=a"(result) : "0"(number), __VA_ARGS__             \
-                     : "rcx", "r11", "memory");                                      \
-    result;                                                                          \
+#define SYSCALL(number, ...) ({                                                    \
+    long returned;                                                                 \
+    __asm__ volatile("syscall" : "=a"(returned) : "a"(number), ##__VA_ARGS__       \
+                     : "rcx", "r11", "memory");                                    \
+    returned;                                                                      \
+})
+#define sys0(number) SYSCALL(number)
+#define sys1(number, a) SYSCALL(number, "D"(a))
+#define sys2(number, a, b) SYSCALL(number, "D"(a), "S"(b))
+#define sys3(number, a, b, c) SYSCALL(number, "D"(a), "S"(b), "d"(c))
+#define sys4(number, a, b, c, d) ({                                                \
+    register __typeof__((d) + 0) r10 __asm__("r10") = d;                           \
+    SYSCALL(number, "D"(a), "S"(b), "d"(c), "r"(r10));                             \
+})
+#define sys5(number, a, b, c, d, e) ({                                             \
+    register __typeof__((d) + 0) r10 __asm__("r10") = d;                           \
+    register __typeof__((e) + 0) r8 __asm__("r8") = e;                             \
+    SYSCALL(number, "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8));                    \
 })
 
-static inline int sys0(int number)
-{
-    int result;
-    __asm__ volatile("syscall" : "=a"(result) : "0"(number) : "rcx", "r11", "memory");
-    return result;
-}
+/* For functions that the compilers would inline, and that are shorter to call. */
+#define CALLED __attribute__((noinline))
 
-static inline int sys1(int number, long a)
-{
-    return SYSCALL(number, "D"(a));
-}
-
-static inline int sys2(int number, long a, long b)
-{
-    return SYSCALL(number, "D"(a), "S"(b));
-}
-
-static inline int sys3(int number, long a, long b, long c)
-{
-    return SYSCALL(number, "D"(a), "S"(b), "d"(c));
-}
-
-static inline int sys4(int number, long a, long b, long c, long d)
-{
-    register long r10 __asm__("r10") = d;
-    return SYSCALL(number, "D"(a), "S"(b), "d"(c), "r"(r10));
-}
-
-static inline int sys5(int number, long a, long b, long c, long d, long e)
-{
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    return SYSCALL(number, "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8));
-}
-
-static _Noreturn void exit(int status)
+/* If the kernel refuses even that, the process is killed for an instruction that
+ * does not exist. */
+CALLED static _Noreturn void exit(int status)
 {
     sys1(__NR_exit, status);
-    __builtin_unreachable();
+    __builtin_trap();
+}
+
+static int getpid(void)
+{
+    return sys0(__NR_getpid);
 }
 
 static int fork(void)
 {
     return sys0(__NR_fork);
-}
-
-static int wait(int pid, int *status, int options)
-{
-    return sys4(__NR_wait4, pid, (long)status, options, 0);
 }
 
 static int kill(int pid, int signal)
@@ -105,103 +92,131 @@ static int kill(int pid, int signal)
 
 static int open(const char *path, int flags)
 {
-    return sys3(__NR_open, (long)path, flags, 0);
+    return sys2(__NR_open, path, flags);
 }
 
-static int close(int descriptor)
+static void close(int descriptor)
 {
-    return sys1(__NR_close, descriptor);
+    sys1(__NR_close, descriptor);
 }
 
-static int mount(const char *kind, const char *target, int flags, const char *data)
-{
-    return sys5(__NR_mount, (long)kind, (long)target, (long)kind, flags, (long)data);
-}
-
-static int reboot(int command)
+CALLED static int reboot(int command)
 {
     return sys3(__NR_reboot, (int)LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command);
 }
 
-static void block_signals(sigset_t set)
+/* Hundredths of a second since some time in the past; where the kernel refuses to
+ * say, ULONG_MAX or a little less, so that any deadline is over at once. */
+static unsigned long hundredths(void)
 {
-    sys4(__NR_rt_sigprocmask, SIG_SETMASK, (long)&set, 0, sizeof set);
+    return sys1(__NR_times, 0);
 }
 
-/* Sends SIGALRM to PID 1, once, in so many seconds; 0 is never. */
-static int alarm(int seconds)
+/* Bytes in a row, on the stack. */
+
+struct buffer {
+    unsigned length;
+    char bytes[BUFFER_SIZE];
+};
+
+/* Adds a byte; what does not fit is dropped. */
+CALLED static void push(struct buffer *buffer, char byte)
 {
-    return sys1(__NR_alarm, seconds);
+    if (buffer->length < BUFFER_SIZE)
+        buffer->bytes[buffer->length++] = byte;
 }
 
-/* While the kernel is still busy with a timer that just went off, it says that a
- * microsecond is left. */
-static int alarm_is_over(void)
+static void push_number(struct buffer *buffer, unsigned number)
 {
-    struct itimerval timer;
-    return sys2(__NR_getitimer, ITIMER_REAL, (long)&timer) < 0 ||
-           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
+    unsigned rest = number / 10, digit = number % 10;
+    if (rest)
+        push_number(buffer, rest);
+    push(buffer, '0' + digit);
 }
 
-/* Lines. Each is one write(2), so that the lines of several processes never tear. */
-
-/* Adds a text; what could move the cursor, or is not ASCII, as a question mark. */
-static char *add(char *end, const char *text)
+/* Adds a name from outside. What could move the cursor or begin an escape
+ * sequence is shown as a question mark, and so is all that is not ASCII. */
+static void push_name(struct buffer *buffer, const char *name)
 {
-    for (int left = NAME_LIMIT; *text && left; left--, text++)
-        *end++ = *text >= ' ' && *text <= '~' ? *text : '?';
-    return end;
+    for (; *name; name++)
+        if (buffer->length < NAME_END)
+            push(buffer, *name >= ' ' && *name <= '~' ? *name : '?');
 }
 
-static char *add_number(char *end, unsigned number)
+/* Prints a line, with `name` in place of an `@`, and a number in place of each
+ * `#`. It is one write(2), so that the lines of several processes never tear.
+ *
+ * If it is not taken at once, nothing is printed: PID 1 does not wait for a pipe
+ * that is full, nor earn a SIGPIPE from a pipe that nobody reads any more. */
+static void say(const char *text, const char *name, int number, int next)
 {
-    if (number > 9)
-        end = add_number(end, number / 10);
-    *end++ = '0' + number % 10;
-    return end;
-}
-
-/* Prints it, if it is taken at once: PID 1 does not wait for a pipe that is full,
- * nor earn a SIGPIPE from one that nobody reads any more. */
-static void print(const char *line, const char *end)
-{
+    struct buffer line;
+    line.length = 0;
+    for (; *text; text++)
+        switch (*text) {
+        case '@':
+            push_name(&line, name);
+            break;
+        case '#':
+            push_number(&line, number);
+            number = next;
+            break;
+        default:
+            push(&line, *text);
+        }
     struct pollfd wanted = { .fd = 2, .events = POLLOUT };
-    sys3(__NR_poll, (long)&wanted, 1, 0);
+    sys3(__NR_poll, &wanted, 1, 0);
     if (wanted.revents == POLLOUT)
-        sys3(__NR_write, 2, (long)line, end - line);
+        sys3(__NR_write, 2, line.bytes, line.length);
 }
 
-static void print_end(const char *line, char *end, const char *text, int number)
+/* Signals. */
+
+CALLED static void block_signals(sigset_t set)
 {
-    end = add_number(add(end, text), number);
-    *end++ = '\n';
-    print(line, end);
+    sys4(__NR_rt_sigprocmask, SIG_SETMASK, &set, 0, sizeof set);
 }
 
-/* Prints `init: cannot mount /proc: errno 2`. */
-static void cannot(const char *act, const char *name, int returned)
+/* Gives every signal its default disposition. Whoever started PID 1 may have
+ * ignored some; and while SIGCHLD is ignored, nobody learns how a child exited. */
+static void reset_signals(void)
 {
-    char line[LINE_SIZE];
-    print_end(line, add(add(add(line, "init: cannot "), act), name), ": errno ", -returned);
+    struct sigaction by_default = { 0 };
+    for (int signal = SIGNALS; signal; signal--)
+        sys4(__NR_rt_sigaction, signal, &by_default, 0, sizeof(sigset_t));
+}
+
+/* Sleeps until a signal comes, but no longer than `timeout`, and takes it.
+ * Returns a negative number if none came. */
+static int take_signal(const struct timespec *timeout)
+{
+    sigset_t all = -1;
+    int signal = sys4(__NR_rt_sigtimedwait, &all, 0, timeout, sizeof all);
+    /* Where the kernel refuses this, PID 1 looks now and then instead of spinning. */
+    if (signal < 0 && signal != -EAGAIN)
+        sys3(__NR_poll, 0, 0, TENTH);
+    return signal;
 }
 
 /* Mounts, in the beginning and in the end. */
 
 static void mount_one(const char *kind, const char *target, int flags, const char *data)
 {
-    struct statx status;
-    sys2(__NR_mkdir, (long)target, 0755);
-    if (sys5(__NR_statx, AT_FDCWD, (long)target, 0, 0, (long)&status) >= 0 &&
-        status.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-        return;
-    int returned = mount(kind, target, flags | MS_NOSUID | MS_NOEXEC, data);
-    /* In a container that may not mount, there is nothing to say of it. */
-    if (returned < 0 && returned != -EPERM)
-        cannot("mount ", target, returned);
+    /* The folder may be there; and if it cannot be made, mount(2) will say so. */
+    sys2(__NR_mkdir, target, 0755);
+    /* The source is a mere name for these: the same again. */
+    int returned = sys5(__NR_mount, kind, target, kind, flags | MS_NOSUID | MS_NOEXEC, data);
+    /* Where PID 1 may not mount, or something is mounted, there is nothing to say of it. */
+    if (returned < 0 && returned != -EPERM && returned != -EBUSY)
+        say("init: cannot mount @: errno #\n", target, -returned, 0);
 }
 
+/* If there is a /proc already, whoever started PID 1, such as a container
+ * engine, has prepared the rest, too. */
 static void mount_all(void)
 {
+    if (sys2(__NR_access, "/proc/mounts", 0) >= 0)
+        return;
     mount_one("proc", "/proc", MS_NODEV, 0);
     mount_one("sysfs", "/sys", MS_NODEV, 0);
     mount_one("devtmpfs", "/dev", 0, 0);
@@ -209,61 +224,85 @@ static void mount_all(void)
     mount_one("tmpfs", "/run", MS_NODEV, "mode=755");
 }
 
-/* The next byte of a file; 0 at its end. */
-static char next(int file)
+/* The next byte of descriptor 0; a 0 at the end of the file, and if it cannot be read. */
+CALLED static unsigned char next_byte(void)
 {
-    char byte = 0;
-    sys3(__NR_read, file, (long)&byte, 1);
+    unsigned char byte = 0;
+    sys3(__NR_read, 0, &byte, 1);
     return byte;
 }
 
-/* Takes a line of /proc/mounts, `device target type options 0 0`, in which a
- * space in the target is written \040. Returns whether there was one. */
-static int next_target(int list, char *target)
+/* Unmounts a word of /proc/mounts, if it begins with a slash. These are the mount
+ * points, and some words that are not, as /dev/vda: to unmount such a word is an
+ * error, and no more. */
+static void try_unmount(struct buffer *word)
 {
-    char *end = target, byte;
-    int field = 0;
-    while ((byte = next(list)) && byte != '\n') {
-        if (byte == ' ')
-            field++;
-        else if (field == 1 && end < target + PATH_SIZE - 1) {
-            if (byte == '\\')
-                for (int digit = 0; digit < 3; digit++)
-                    byte = byte << 3 | (next(list) & 7);
-            *end++ = byte;
-        }
-    }
-    *end = 0;
-    return byte;
+    /* A word that does not fit is too long for a path. */
+    if (word->length == BUFFER_SIZE)
+        return;
+    word->bytes[word->length] = 0;
+    if (word->bytes[0] == '/' && sys2(__NR_umount2, word->bytes, UMOUNT_NOFOLLOW) < 0)
+        sys5(__NR_mount, 0, word->bytes, 0, MS_REMOUNT | MS_RDONLY, 0);
 }
 
-/* What cannot be unmounted is made read-only, and so is the root. */
-static void unmount_all(void)
+/* Unmounts everything, so that nothing written is lost. What cannot be unmounted,
+ * such as the root, is made read-only, which serves as well. */
+CALLED static void unmount_all(void)
 {
-    char target[PATH_SIZE];
-    /* At the limit on descriptors, there would be none for the list. */
-    close(0);
-    /* The list begins with what was mounted first, which cannot go before what
-     * is mounted inside it; so each time, the innermost go. */
-    for (int depth = 0; depth < DEPTH; depth++) {
-        int list = open("/proc/mounts", O_RDONLY);
-        while (next_target(list, target))
-            if (sys2(__NR_umount2, (long)target, UMOUNT_NOFOLLOW) < 0)
-                mount(target, target, MS_REMOUNT | MS_RDONLY, 0);
-        close(list);
+    /* A file system that has another mounted on it cannot go, and comes first in the
+     * list: so each turn takes at least one level. */
+    for (int turn = 0; turn < DEPTH; turn++) {
+        /* The list becomes descriptor 0. At the limit on descriptors, there is no other. */
+        close(0);
+        open("/proc/mounts", O_RDONLY);
+        struct buffer word;
+        word.length = 0;
+        for (unsigned char byte; (byte = next_byte());)
+            if (byte == ' ' || byte == '\n') {
+                try_unmount(&word);
+                word.length = 0;
+            } else {
+                /* A space in a name is written as \040, three octal digits. */
+                if (byte == '\\') {
+                    unsigned octal = 0;
+                    for (int digit = 0; digit < 3; digit++)
+                        octal = octal << 3 | (next_byte() & 7);
+                    byte = octal;
+                }
+                push(&word, byte);
+            }
     }
 }
 
-/* Opens the console on those of the descriptors 0, 1 and 2 that are closed. */
-static void open_console(void)
+/* The console. */
+
+/* Opens it on those of the descriptors 0, 1 and 2 that are closed; or /dev/null if
+ * there is no console. */
+static void open_descriptors(void)
 {
-    int descriptor;
+    int opened;
     do { /* open(2) takes the lowest descriptor that is free */
-        descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
-        if (descriptor < 0)
-            descriptor = open("/dev/null", O_RDWR);
-    } while (descriptor >= 0 && descriptor <= 2);
-    close(descriptor);
+        opened = open("/dev/console", O_RDWR | O_NOCTTY);
+        if (opened < 0)
+            opened = open("/dev/null", O_RDWR | O_NOCTTY);
+    } while (opened >= 0 && opened <= 2);
+    close(opened);
+}
+
+/* Gives the program, which this process is to become, the terminal: so that
+ * Ctrl-C reaches it, and job control works. */
+static void take_control(void)
+{
+    int pid = getpid();
+    /* Where PID 1 was started on a terminal, as in a container, this process is
+     * to be in its foreground. */
+    if (sys3(__NR_ioctl, 0, TIOCSPGRP, &pid) >= 0)
+        sys2(__NR_setpgid, 0, 0);
+    else {
+        /* A session of its own, with the console as its controlling terminal. */
+        sys0(__NR_setsid);
+        sys3(__NR_ioctl, 0, TIOCSCTTY, 0);
+    }
 }
 
 /* Opens standard error once more, for PID 1 alone, so that it never waits for a
@@ -275,11 +314,15 @@ static void never_wait(void)
     if (sys3(__NR_lseek, 2, 0, SEEK_CUR) >= 0)
         return;
     int own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
-    sys2(__NR_dup2, own, 2);
-    close(own);
+    if (own > 2) {
+        sys2(__NR_dup2, own, 2);
+        close(own);
+    }
 }
 
-/* The first word that begins with `/`, with all that follow it. */
+/* The program. */
+
+/* The first word that begins with a slash, with all that follow it. */
 static char **find_program(char **argv, char **otherwise)
 {
     do
@@ -289,165 +332,171 @@ static char **find_program(char **argv, char **otherwise)
     return argv;
 }
 
+/* Says why it cannot be executed. Returns what counts as its exit status. */
+CALLED static int cannot_run(const char *path, int returned)
+{
+    say("init: cannot run @: errno #\n", path, -returned, 0);
+    return returned == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE;
+}
+
 static _Noreturn void become_program(char **argv, char **envp)
 {
-    sys0(__NR_setsid);
-    sys3(__NR_ioctl, 0, TIOCSCTTY, 0);
+    take_control();
     block_signals(0);
-    int error = sys3(__NR_execve, (long)*argv, (long)argv, (long)envp);
-    cannot("run ", *argv, error);
-    exit(error == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
+    exit(cannot_run(*argv, sys3(__NR_execve, *argv, argv, envp)));
 }
 
-/* The end of everyone, and of the machine. */
-
-/* Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded. */
-static void press(int signal)
+/* Starts it. If that fails, PID 1 stops as if it had exited. */
+static void start_program(struct state *state, char **argv, char **envp)
 {
-    int returned = kill(EVERYONE, signal);
-    if (returned < 0 && returned != -ESRCH)
-        cannot("signal ", "everyone", returned);
-    /* Without a timer there can be no time to wait. */
-    if (alarm(GRACE) < 0)
-        kill(EVERYONE, SIGKILL);
-}
-
-static void begin_teardown(struct state *state, int command)
-{
-    if (state->stopping)
-        return;
-    state->stopping = command;
-    kill(EVERYONE, SIGTERM);
-    /* A stopped process has to be woken to see that it is to end. */
-    press(SIGCONT);
-}
-
-/* Calls reboot(2) in a child process: if the machine cannot be switched off, it
- * ends its caller, and the kernel panics when PID 1 ends. */
-static int reboot_is_refused(int command)
-{
-    int status, child = fork();
-    /* One that was killed, as where no memory is left, has said nothing. */
-    if (child > 0 && wait(child, &status, 0) == child && !(status & 0x7f))
-        return status;
-    int is_refused = reboot(command) < 0;
+    int child = fork();
     if (!child)
-        exit(is_refused);
-    return is_refused;
+        become_program(argv, envp);
+    if (child > 0) {
+        state->program = child;
+    } else {
+        state->exit_status = cannot_run(*argv, child);
+        state->request = LINUX_REBOOT_CMD_POWER_OFF;
+    }
 }
 
-/* If the machine goes on all the same, so does PID 1. */
-static void finish(struct state *state)
+/* Reaping. */
+
+/* Reaps the children that have exited. Returns whether any are left. */
+static bool reap_all(struct state *state)
 {
-    alarm(0);
-    /* Only the PID 1 of a whole machine may do this. What is mounted in a
-     * container belongs to whoever made it. */
-    if (reboot(LINUX_REBOOT_CMD_CAD_OFF) >= 0) {
+    for (int turn = 0; turn < TURN; turn++) {
+        int status, pid = sys4(__NR_wait4, ANYONE, &status, WNOHANG, 0);
+        if (pid <= 0)
+            return pid == 0; /* some are left, and none of them has exited */
+        const char *text = "init: pid # killed by signal #\n";
+        int number = status & 0x7f, exit_status = KILLED + number;
+        if (number == 0) {
+            text = "init: pid # exited with status #\n";
+            number = exit_status = status >> 8 & 0xff;
+        }
+        say(text, 0, pid, number);
+        if (pid == state->program) {
+            state->program = 0;
+            state->exit_status = exit_status;
+            state->request = LINUX_REBOOT_CMD_POWER_OFF;
+        }
+    }
+    /* There may be more. They are next, after the signals that ask PID 1 to stop: of
+     * those that are pending, the kernel hands out the one with the lowest number first. */
+    kill(PID_1, SIGCHLD);
+    return true;
+}
+
+/* The teardown. */
+
+/* Sends everyone a signal, and waits until they have exited, or the grace is over. */
+static void stop_everyone(struct state *state, int signal)
+{
+    kill(EVERYONE, signal);
+    /* A process that was stopped has to be woken to see that it is to exit. */
+    kill(EVERYONE, SIGCONT);
+    unsigned long deadline = hundredths() + GRACE;
+    while (reap_all(state) && hundredths() < deadline) {
+        struct timespec tenth = { 0, TENTH * 1000000 };
+        take_signal(&tenth);
+    }
+}
+
+/* Stops everyone, then the machine. Returns if the machine goes on all the same. */
+CALLED static void stop(struct state *state)
+{
+    int command = state->request;
+    stop_everyone(state, SIGTERM);
+    stop_everyone(state, SIGKILL);
+    /* Whatever else was asked for in the meantime: it is being done. */
+    struct timespec now = { 0, 0 };
+    while (take_signal(&now) > 0)
+        ;
+    /* Only the PID 1 of the whole machine may do this. The PID 1 of a part of
+     * it, such as a container, leaves disks and machine to those they belong to. */
+    if (reboot(LINUX_REBOOT_CMD_CAD_OFF) < 0)
+        exit(state->exit_status);
+    /* The disks may take as long as they need, so a child process sees to them,
+     * while PID 1 goes on listening. And reboot(2) itself exits where the machine
+     * cannot be switched off; if PID 1 did, the kernel would panic. */
+    state->exit_status = 1;
+    int signal, child = fork();
+    if (child > 0) {
+        /* Whatever comes now but news of the child asks PID 1 not to wait for the disks. */
+        state->program = child;
+        while (reap_all(state) && ((signal = take_signal(0)) < 0 || signal == SIGCHLD))
+            ;
+    } else {
         sys0(__NR_sync);
         unmount_all();
     }
-    if (reboot_is_refused(state->stopping))
-        exit(state->exit_status);
-    state->stopping = 0;
-    state->killed = 0;
-}
-
-static void reap_all(struct state *state)
-{
-    int status, pid;
-    while ((pid = wait(ANYONE, &status, WNOHANG)) > 0) {
-        char line[LINE_SIZE];
-        char *end = add_number(add(line, "init: pid "), pid);
-        int signal = status & 0x7f, code = status >> 8 & 0xff;
-        if (signal)
-            print_end(line, end, " killed by signal ", signal);
-        else
-            print_end(line, end, " exited with status ", code);
-        if (pid == state->program) {
-            state->program = 0;
-            state->exit_status = signal ? 128 + signal : code;
-            begin_teardown(state, LINUX_REBOOT_CMD_POWER_OFF);
-        }
-    }
-    if (pid == -ECHILD && state->stopping)
-        finish(state);
-}
-
-/* Waits for a signal, and does what it asks for. */
-static void heed_signal(struct state *state)
-{
-    sigset_t all = -1;
-    int signal = sys4(__NR_rt_sigtimedwait, (long)&all, 0, 0, sizeof all);
-    if (signal < 0) {
-        /* A kernel that refuses this would have PID 1 spin. */
-        if (signal != -EINTR)
-            sys3(__NR_poll, 0, 0, -1);
-        return;
-    }
-    switch (signal) {
-    case SIGCHLD:
-        return;
-    case SIGUSR1:
-        return begin_teardown(state, LINUX_REBOOT_CMD_HALT);
-    case SIGUSR2:
-        return begin_teardown(state, LINUX_REBOOT_CMD_POWER_OFF);
-    case SIGTERM:
-    case SIGINT:
-        return begin_teardown(state, LINUX_REBOOT_CMD_RESTART);
-    case SIGALRM:
-        if (!state->stopping)
-            break;
-        /* Anyone may send it, and then the timer's own is lost, because one that
-         * is pending is not sent twice; so the timer itself is asked. */
-        if (!alarm_is_over())
-            return;
-        if (state->killed)
-            return finish(state);
-        state->killed = 1;
-        return press(SIGKILL);
-    }
-    if (state->program > 0)
-        kill(state->program, signal);
+    /* The child gets here; and PID 1, if it could have no child, does not wait for
+     * it any longer, or if it was killed. Not if the child has been here. */
+    if (state->exit_status)
+        reboot(command);
+    if (!child)
+        exit(0);
+    /* If the child is still busy, it is nobody's program. */
+    state->program = 0;
+    state->request = 0;
 }
 
 /* Called by _start with the address of what the kernel left on the stack: argc,
  * argv, NULL, envp. */
 __attribute__((used)) static _Noreturn void init(long *stack)
 {
-    char **argv = (char **)(stack + 1), **envp = argv + *stack + 1;
-    char *otherwise[] = { "/etc/rc", 0 };
-    struct state state = { .exit_status = 128 + SIGKILL };
-
-    if (sys0(__NR_getpid) != 1) {
-        const char line[] = "init: must run as PID 1\n";
-        print(line, line + sizeof line - 1);
+    /* From here on, no signal is lost: they stay pending until the loop takes them. */
+    block_signals(-1);
+    /* Not `!=`: where system calls are filtered, even this one may fail. */
+    if (getpid() > PID_1) {
+        say("init: must run as PID 1\n", 0, 0, 0);
         exit(1);
     }
-    /* Where a container was started on a terminal, PID 1 controls it; the program is to. */
-    sys2(__NR_ioctl, 0, TIOCNOTTY);
-    block_signals(-1);
-    /* Whoever started this PID 1 may have ignored some. */
-    for (int signal = 1; signal <= SIGNALS; signal++) {
-        struct sigaction by_default = { 0 };
-        sys4(__NR_rt_sigaction, signal, (long)&by_default, 0, sizeof(sigset_t));
-    }
+    reset_signals();
     mount_all();
-    open_console();
+    open_descriptors();
+    /* Makes Ctrl-Alt-Del a SIGINT to PID 1, instead of an instant reset. */
     reboot(LINUX_REBOOT_CMD_CAD_OFF);
 
-    argv = find_program(argv, otherwise);
-    state.program = fork();
-    if (!state.program)
-        become_program(argv, envp);
-    if (state.program < 0) {
-        cannot("run ", *argv, state.program);
-        state.exit_status = NOT_EXECUTABLE;
-        begin_teardown(&state, LINUX_REBOOT_CMD_POWER_OFF);
-    }
+    struct state state;
+    state.program = 0;
+    state.exit_status = KILLED + SIGKILL;
+    state.request = 0;
+    char **argv = (char **)(stack + 1), **envp = argv + *stack + 1;
+    char *otherwise[] = { "/etc/rc", 0 };
+    start_program(&state, find_program(argv, otherwise), envp);
+    /* The program runs, in a process of its own. Whatever PID 1 prints from now on, it
+     * does not wait for somebody to read it. */
     never_wait();
+
     for (;;) {
+        if (state.request)
+            stop(&state);
+        /* Here PID 1 sleeps. */
+        int signal = take_signal(0);
+        /* Whatever came, so that no flood of other signals can keep PID 1 from reaping. */
         reap_all(&state);
-        heed_signal(&state);
+        int command;
+        switch (signal) {
+        case SIGUSR1:
+            command = LINUX_REBOOT_CMD_HALT;
+            break;
+        case SIGUSR2:
+            command = LINUX_REBOOT_CMD_POWER_OFF;
+            break;
+        case SIGTERM:
+        case SIGINT: /* Ctrl-Alt-Del */
+            command = LINUX_REBOOT_CMD_RESTART;
+            break;
+        default:
+            if (signal > 0 && state.program)
+                kill(state.program, signal);
+            continue;
+        case SIGCHLD:
+            continue;
+        }
+        state.request = command;
     }
 }
 

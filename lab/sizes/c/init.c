@@ -1,150 +1,269 @@
 /* /init in C, with a C library: picoinit's contract.
  *
- * All signals stay blocked, and one loop takes them from the kernel, one by one. */
+ * All signals stay blocked, and one loop takes them from the kernel, one by one: so
+ * there are no handlers, and nothing ever interrupts PID 1. */
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
+#include <sys/times.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    GRACE = 5,      /* seconds that processes may take to end */
-    DEPTH = 16,     /* how deep mounts may be nested to be unmounted */
-    EVERYONE = -1,  /* to kill(2): all but PID 1 */
+    INIT = 1,             /* the PID of PID 1 */
+    EVERYONE = -1,        /* to kill(2): all but PID 1 */
+    GRACE = 500,          /* hundredths of a second that processes may take to exit */
+    TURN = 100,           /* children that are reaped before the signals have their turn */
+    DEPTH = 16,           /* how deep mounts may be nested to be unmounted */
+    SIZE = 4000,          /* bytes of a line or a path */
+    NAME_END = 200,       /* where a name from outside ends in a line */
     NOT_EXECUTABLE = 126, /* exit statuses, as shells have them */
     NOT_FOUND = 127,
-    ATTRIBUTE_MOUNT_ROOT = 0x2000,
 };
 
-static pid_t program; /* 0 if it is not running */
-static int exit_status = 128 + SIGKILL; /* how it ended; until it has, "killed" */
-static int stopping; /* the reboot(2) command that ends the teardown; 0 if none is under way */
-static int killed;   /* whether the teardown has killed everyone */
+static pid_t program; /* the PID of the program; 0 once it was reaped */
+static int exit_status = 128 + SIGKILL; /* how it exited; until it was reaped, "killed" */
+static int request; /* what reboot(2) is to do; 0 if nobody has asked for anything */
 
-/* Prints a line by one write(2), so that the lines of several processes never
- * tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
- * earn a SIGPIPE from one that nobody reads any more. */
-__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
+/* Lines. */
+
+/* Bytes in a row. */
+struct buffer {
+    size_t length;
+    char bytes[SIZE];
+};
+
+/* Adds a byte; what does not fit is dropped. */
+static void push(struct buffer *buffer, char byte)
 {
-    char line[256];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
+    if (buffer->length < SIZE)
+        buffer->bytes[buffer->length++] = byte;
+}
+
+static void push_number(struct buffer *buffer, unsigned number)
+{
+    if (number > 9)
+        push_number(buffer, number / 10);
+    push(buffer, '0' + number % 10);
+}
+
+/* Adds a name from outside. What could move the cursor, or is not ASCII, is shown as a
+ * question mark. */
+static void push_name(struct buffer *buffer, const char *name)
+{
+    for (; *name && buffer->length < NAME_END; name++)
+        push(buffer, *name >= ' ' && *name <= '~' ? *name : '?');
+}
+
+/* Prints a text, with a name in place of an `@`, and a number in place of each `#`: by
+ * one write(2), so that the lines of several processes never tear; and only if it is
+ * taken at once. PID 1 does not wait for a pipe that is full, nor earn a SIGPIPE from a
+ * pipe that nobody reads any more. Not printf(3), which would bring along how to print
+ * floating point. */
+static void say(const char *text, const char *name, int number, int next)
+{
+    struct buffer line;
+    line.length = 0;
+    for (; *text; text++)
+        if (*text == '@') {
+            push_name(&line, name);
+        } else if (*text == '#') {
+            push_number(&line, number);
+            number = next;
+        } else {
+            push(&line, *text);
+        }
     struct pollfd wanted = { .fd = STDERR_FILENO, .events = POLLOUT };
     poll(&wanted, 1, 0);
-    if (wanted.revents == POLLOUT && write(STDERR_FILENO, line, length) < 0)
+    if (wanted.revents == POLLOUT && write(STDERR_FILENO, line.bytes, line.length) < 0)
         return; /* there is nobody to tell */
 }
 
-/* Says why something could not be done to a name from outside. What could move the
- * cursor, or is not ASCII, is shown as a question mark. */
-static void cannot(const char *act, const char *name, int error)
+/* Signals. */
+
+static sigset_t all_signals(void)
 {
-    char harmless[161];
-    size_t length = 0;
-    for (; name[length] && length < sizeof harmless - 1; length++)
-        harmless[length] = name[length] >= ' ' && name[length] <= '~' ? name[length] : '?';
-    harmless[length] = 0;
-    print("init: cannot %s %s: errno %d\n", act, harmless, error);
+    sigset_t all;
+    sigfillset(&all);
+    return all;
 }
 
-/* The kernel's struct statx; musl has no statx(2) yet. */
-struct status {
-    uint32_t mask, block_size;
-    uint64_t attributes;
-    uint64_t others[30];
-};
+/* From now on no signal is lost, and none interrupts: they wait for take_signal. */
+static void block_all(void)
+{
+    sigset_t all = all_signals();
+    sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+/* How a program expects to be started. */
+static void unblock_all(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Whoever started PID 1 may have ignored some, which the program would inherit; and
+ * while SIGCHLD is ignored, nobody learns how a child exited. */
+static void reset_all(void)
+{
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+}
+
+static const struct timespec now = { 0, 0 }, tenth = { 0, 100 * 1000 * 1000 };
+
+/* Sleeps until a signal comes, but no longer than a timeout that is not NULL, and takes
+ * it. Returns its number; -1 if there was none. */
+static int take_signal(const struct timespec *timeout)
+{
+    sigset_t all = all_signals();
+    int signal = sigtimedwait(&all, NULL, timeout);
+    /* Where the kernel refuses this, PID 1 looks now and then instead of spinning. */
+    if (signal < 0 && errno != EAGAIN)
+        poll(NULL, 0, 100);
+    return signal;
+}
+
+/* Makes Ctrl-Alt-Del a SIGINT to PID 1, instead of an instant reset. The kernel lets
+ * only the PID 1 of a whole machine do so: returns whether this is one. */
+static bool catch_ctrl_alt_del(void)
+{
+    return reboot(RB_DISABLE_CAD) == 0;
+}
+
+/* Mounts, at the start and at the end. */
 
 static void mount_one(const char *kind, const char *target, unsigned long flags, const char *data)
 {
-    struct status status;
-    mkdir(target, 0755);
-    if (syscall(SYS_statx, AT_FDCWD, target, 0, 0, &status) == 0 &&
-        status.attributes & ATTRIBUTE_MOUNT_ROOT)
-        return;
-    /* In a container that may not mount, there is nothing to say of it. */
-    if (mount(kind, target, kind, flags | MS_NOSUID | MS_NOEXEC, data) < 0 && errno != EPERM)
-        cannot("mount", target, errno);
+    mkdir(target, 0755); /* it may be there */
+    /* Where PID 1 may not mount, or something is mounted, there is nothing to say of it. */
+    if (mount(kind, target, kind, flags | MS_NOSUID | MS_NOEXEC, data) < 0 &&
+        errno != EPERM && errno != EBUSY)
+        say("init: cannot mount @: errno #\n", target, errno, 0);
 }
 
-/* In /proc/mounts, a space in a name is written \040. Not getmntent(3), because
- * musl's forgets that. */
-static void unescape(char *name)
+/* If there is a /proc already, whoever started PID 1, such as a container engine, has
+ * prepared the rest, too. */
+static void mount_all(void)
 {
-    char *to = name;
-    for (; *name; to++)
-        if (*name == '\\') {
-            char digits[4] = { name[1], name[2], name[3], 0 };
-            *to = strtol(digits, NULL, 8);
-            name += 4;
-        } else {
-            *to = *name++;
-        }
-    *to = 0;
+    if (access("/proc/mounts", F_OK) == 0)
+        return;
+    mount_one("proc", "/proc", MS_NODEV, NULL);
+    mount_one("sysfs", "/sys", MS_NODEV, NULL);
+    mount_one("devtmpfs", "/dev", 0, NULL);
+    mount_one("devpts", "/dev/pts", 0, NULL);
+    /* Unless it is told otherwise, a tmpfs is open to everyone. */
+    mount_one("tmpfs", "/run", MS_NODEV, "mode=755");
 }
 
-/* What cannot be unmounted is made read-only, and so is the root. */
+/* The next byte of standard input; 0 at its end. */
+static char next_byte(void)
+{
+    char byte;
+    return read(STDIN_FILENO, &byte, 1) == 1 ? byte : 0;
+}
+
+/* A space in a name is written as `\040`: the byte that three octal digits stand for. */
+static char next_escaped(void)
+{
+    int byte = 0;
+    for (int digit = 0; digit < 3; digit++)
+        byte = byte << 3 | (next_byte() & 7);
+    return byte;
+}
+
+/* Unmounts what is mounted on a word of /proc/mounts, if it begins with a `/`. Few words
+ * do that are no mount point; and to unmount such is an error, and no more. */
+static void unmount_one(struct buffer *word)
+{
+    if (word->length == SIZE)
+        return; /* too long for a path */
+    word->bytes[word->length] = 0;
+    if (*word->bytes == '/' && umount2(word->bytes, UMOUNT_NOFOLLOW) < 0)
+        mount(NULL, word->bytes, NULL, MS_REMOUNT | MS_RDONLY, NULL);
+}
+
+/* Unmounts everything, so that nothing written is lost. What cannot be unmounted, such
+ * as the root, is made read-only, which serves as well. */
 static void unmount_all(void)
 {
-    static char target[PATH_MAX];
-    /* At the limit on descriptors, there would be none for the list. */
-    close(STDIN_FILENO);
-    /* The list begins with what was mounted first, which cannot go before what
-     * is mounted inside it; so each time, the innermost go. */
-    for (int depth = 0; depth < DEPTH; depth++) {
-        FILE *list = fopen("/proc/mounts", "r");
-        if (!list)
-            return;
-        while (fscanf(list, "%*s %4095s %*[^\n]", target) == 1) {
-            unescape(target);
-            if (umount2(target, UMOUNT_NOFOLLOW) < 0)
-                mount(target, target, "", MS_REMOUNT | MS_RDONLY, NULL);
-        }
-        fclose(list);
+    struct buffer word;
+    /* A file system in use by another that is mounted on it cannot go, and comes first in
+     * the list: so each turn takes at least one level. */
+    for (int turn = 0; turn < DEPTH; turn++) {
+        /* The list becomes standard input. At the limit on descriptors, there is no other. */
+        close(STDIN_FILENO);
+        open("/proc/mounts", O_RDONLY);
+        word.length = 0;
+        char byte;
+        while ((byte = next_byte()))
+            if (byte == ' ' || byte == '\n') {
+                unmount_one(&word);
+                word.length = 0;
+            } else {
+                push(&word, byte == '\\' ? next_escaped() : byte);
+            }
     }
 }
 
-/* Opens the console on those of the descriptors 0, 1 and 2 that are closed. */
-static void open_console(void)
+/* The console. */
+
+/* Opens the console on those of the descriptors 0, 1 and 2 that are closed; or /dev/null,
+ * so that no file that a program opens later becomes its standard error by accident. */
+static void open_descriptors(void)
 {
     int descriptor;
     do { /* open(2) takes the lowest descriptor that is free */
         descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0)
-            descriptor = open("/dev/null", O_RDWR);
+            descriptor = open("/dev/null", O_RDWR | O_NOCTTY);
     } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
     close(descriptor);
 }
 
-/* Opens standard error once more, for PID 1 alone, so that it never waits for a
- * terminal that nobody reads: poll(2) says that such a terminal can be written
- * to as long as it has room for a part of a line. Not if it is a file on a disk,
- * which keeps nobody waiting, and would get an offset of its own. */
+/* Gives this process, which is to become the program, the terminal: so that Ctrl-C
+ * reaches it, and job control works. */
+static void take_control(void)
+{
+    /* Where PID 1 was started on a terminal, as in a container, this process is to be in
+     * its foreground. (The kernel takes a PID that leads no process group yet.) */
+    if (tcsetpgrp(STDIN_FILENO, getpid()) == 0) {
+        setpgid(0, 0);
+    } else {
+        setsid();
+        ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+    }
+}
+
+/* Opens standard error once more, for PID 1 alone, so that it never waits for a terminal
+ * that nobody reads: poll(2) says that such a terminal can be written to as long as it
+ * has room for a part of a line. Not if it is a file on a disk, which keeps nobody
+ * waiting, and would get an offset of its own. */
 static void never_wait(void)
 {
     if (lseek(STDERR_FILENO, 0, SEEK_CUR) >= 0)
         return;
     int own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
-    dup2(own, STDERR_FILENO);
-    close(own);
+    if (own > STDERR_FILENO) {
+        dup2(own, STDERR_FILENO);
+        close(own);
+    }
 }
 
-/* The first word that begins with `/`, with all that follow it. */
+/* The program. */
+
+/* The first word that begins with `/`, with all that follow it: the kernel passes what it
+ * did not understand of its command line, such as `splash`, first. */
 static char **find_program(char **argv, char **otherwise)
 {
     while (*++argv)
@@ -153,169 +272,164 @@ static char **find_program(char **argv, char **otherwise)
     return otherwise;
 }
 
+/* Says why, and returns what counts as the program's exit status. */
+static int cannot_run(const char *path, int error)
+{
+    say("init: cannot run @: errno #\n", path, error, 0);
+    return error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE;
+}
+
 static _Noreturn void become_program(char **argv)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    setsid();
-    ioctl(STDIN_FILENO, TIOCSCTTY, 0);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    take_control();
+    unblock_all();
     execv(*argv, argv);
-    int error = errno;
-    cannot("run", *argv, error);
-    _exit(error == ENOENT ? NOT_FOUND : NOT_EXECUTABLE);
+    _exit(cannot_run(*argv, errno));
 }
 
-/* Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded. */
-static void press(int signal)
+/* If that fails, PID 1 has no purpose, and stops as if the program had exited. */
+static void start_program(char **argv)
 {
-    if (kill(EVERYONE, signal) < 0 && errno != ESRCH)
-        cannot("signal", "everyone", errno);
-    alarm(GRACE);
+    program = _Fork(); /* fork(2), and none of what a C library does for threads */
+    if (program == 0)
+        become_program(argv);
+    if (program < 0) {
+        program = 0;
+        exit_status = cannot_run(*argv, errno);
+        request = RB_POWER_OFF;
+    }
 }
 
-/* While the kernel is still busy with a timer that just went off, it says that a
- * microsecond is left. */
-static int alarm_is_over(void)
+/* Reaping. */
+
+/* Reaps the children that have exited, and says how each did. Returns whether any are
+ * left. */
+static bool reap_all(void)
 {
-    struct itimerval timer;
-    return getitimer(ITIMER_REAL, &timer) < 0 ||
-           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
+    for (int turn = 0; turn < TURN; turn++) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid <= 0)
+            return pid == 0;
+        int code = WEXITSTATUS(status);
+        if (WIFSIGNALED(status)) {
+            say("init: pid # killed by signal #\n", NULL, pid, WTERMSIG(status));
+            code = 128 + WTERMSIG(status); /* as shells have it */
+        } else {
+            say("init: pid # exited with status #\n", NULL, pid, code);
+        }
+        if (pid == program) {
+            program = 0;
+            exit_status = code;
+            request = RB_POWER_OFF;
+        }
+    }
+    /* There may be more. They are next, after the signals that ask PID 1 to stop: of
+     * those that are pending, the kernel hands out the lowest number first. */
+    kill(INIT, SIGCHLD);
+    return true;
 }
 
-static void begin_teardown(int command)
+/* The teardown. */
+
+/* Hundredths of a second since some time in the past. Where the kernel refuses to say,
+ * this is the highest number, and so any time is over. */
+static unsigned long hundredths(void)
 {
-    if (stopping)
-        return;
-    stopping = command;
-    kill(EVERYONE, SIGTERM);
-    /* A stopped process has to be woken to see that it is to end. */
-    press(SIGCONT);
+    return times(NULL);
 }
 
-/* Calls reboot(2) in a child process: if the machine cannot be switched off, it
- * ends its caller, and the kernel panics when PID 1 ends. */
-static int reboot_is_refused(int command)
+/* Asks every process to exit, waits until they have, and kills those that have not. */
+static void stop_everyone(void)
 {
-    int status;
-    pid_t child = fork();
-    /* One that was killed, as where no memory is left, has said nothing. */
-    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status))
-        return WEXITSTATUS(status);
-    int is_refused = reboot(command) < 0;
-    if (child == 0)
-        _exit(is_refused);
-    return is_refused;
+    static const int signals[] = { SIGTERM, SIGKILL };
+    for (int i = 0; i < 2; i++) {
+        kill(EVERYONE, signals[i]);
+        /* A process that was stopped has to be woken to see that it is to exit. */
+        kill(EVERYONE, SIGCONT);
+        unsigned long deadline = hundredths() + GRACE;
+        while (reap_all() && hundredths() < deadline)
+            take_signal(&tenth);
+    }
+    /* Whatever else was asked for in the meantime: it is being done. */
+    while (take_signal(&now) > 0)
+        ;
 }
 
-/* If the machine goes on all the same, so does PID 1. */
-static void finish(void)
+/* Stops everyone, then the machine. Returns if the machine goes on all the same. */
+static void stop(int command)
 {
-    alarm(0);
-    /* Only the PID 1 of a whole machine may do this. What is mounted in a
-     * container belongs to whoever made it. */
-    if (reboot(RB_DISABLE_CAD) == 0) {
+    stop_everyone();
+    /* What is mounted in a container belongs to whoever made it. */
+    if (!catch_ctrl_alt_del())
+        _exit(exit_status);
+    /* The disks may take as long as they need, so a child process sees to them, while
+     * PID 1 goes on listening. And where the machine cannot be switched off, reboot(2)
+     * exits; if PID 1 did, the kernel would panic. */
+    exit_status = 1;
+    pid_t child = _Fork();
+    if (child > 0) {
+        program = child; /* so its exit status is what counts */
+        /* Whatever comes now but SIGCHLD asks PID 1 not to wait for the disks. */
+        while (reap_all()) {
+            int signal = take_signal(NULL);
+            if (signal > 0 && signal != SIGCHLD)
+                break;
+        }
+    } else {
         sync();
         unmount_all();
     }
-    if (reboot_is_refused(stopping))
-        _exit(exit_status);
-    stopping = killed = 0;
-}
-
-static void reap_all(void)
-{
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-        if (signal)
-            print("init: pid %d killed by signal %d\n", pid, signal);
-        else
-            print("init: pid %d exited with status %d\n", pid, WEXITSTATUS(status));
-        if (pid == program) {
-            program = 0;
-            exit_status = signal ? 128 + signal : WEXITSTATUS(status);
-            begin_teardown(RB_POWER_OFF);
-        }
-    }
-    if (pid < 0 && errno == ECHILD && stopping)
-        finish();
-}
-
-/* Waits for a signal, and does what it asks for. */
-static void heed_signal(const sigset_t *all)
-{
-    int signal = sigwaitinfo(all, NULL);
-    if (signal < 0) {
-        /* A kernel that refuses this would have PID 1 spin. */
-        if (errno != EINTR)
-            pause();
-        return;
-    }
-    switch (signal) {
-    case SIGCHLD:
-        return;
-    case SIGUSR1:
-        return begin_teardown(RB_HALT_SYSTEM);
-    case SIGUSR2:
-        return begin_teardown(RB_POWER_OFF);
-    case SIGTERM:
-    case SIGINT:
-        return begin_teardown(RB_AUTOBOOT);
-    case SIGALRM:
-        if (!stopping)
-            break;
-        /* Anyone may send it, and then the timer's own is lost, because one that
-         * is pending is not sent twice; so the timer itself is asked. */
-        if (!alarm_is_over())
-            return;
-        if (killed)
-            return finish();
-        killed = 1;
-        return press(SIGKILL);
-    }
-    if (program > 0)
-        kill(program, signal);
+    /* The child gets here; and PID 1, if it could have no child, does not wait for it any
+     * longer, or if it was killed, as where no memory is left. */
+    if (exit_status != 0)
+        reboot(command);
+    if (child == 0)
+        _exit(0);
+    request = 0;
 }
 
 int main(int argc, char **argv)
 {
     char *otherwise[] = { "/etc/rc", NULL };
-    sigset_t all;
     (void)argc;
 
-    if (getpid() != 1) {
-        print("init: must run as PID 1\n");
+    block_all();
+    /* Not `!= INIT`: where system calls are filtered, even this one may fail. */
+    if (getpid() > INIT) {
+        say("init: must run as PID 1\n", NULL, 0, 0);
         return 1;
     }
-    /* Where a container was started on a terminal, PID 1 controls it; the program is to. */
-    ioctl(STDIN_FILENO, TIOCNOTTY);
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    /* Whoever started this PID 1 may have ignored some. */
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
-    mount_one("proc", "/proc", MS_NODEV, NULL);
-    mount_one("sysfs", "/sys", MS_NODEV, NULL);
-    mount_one("devtmpfs", "/dev", 0, NULL);
-    mount_one("devpts", "/dev/pts", 0, NULL);
-    mount_one("tmpfs", "/run", MS_NODEV, "mode=755");
-    open_console();
-    reboot(RB_DISABLE_CAD);
-
-    argv = find_program(argv, otherwise);
-    program = fork();
-    if (program == 0)
-        become_program(argv);
-    if (program < 0) {
-        cannot("run", *argv, errno);
-        exit_status = NOT_EXECUTABLE;
-        begin_teardown(RB_POWER_OFF);
-    }
+    reset_all();
+    mount_all();
+    open_descriptors();
+    catch_ctrl_alt_del();
+    start_program(find_program(argv, otherwise));
     never_wait();
+
     for (;;) {
+        if (request)
+            stop(request);
+        int signal = take_signal(NULL);
+        /* Whatever came, so that no flood of other signals can keep PID 1 from it. */
         reap_all();
-        heed_signal(&all);
+        switch (signal) {
+        case -1:
+        case SIGCHLD:
+            break;
+        case SIGUSR1:
+            request = RB_HALT_SYSTEM;
+            break;
+        case SIGUSR2:
+            request = RB_POWER_OFF;
+            break;
+        case SIGTERM:
+        case SIGINT: /* Ctrl-Alt-Del */
+            request = RB_AUTOBOOT;
+            break;
+        default:
+            if (program > 0)
+                kill(program, signal);
+        }
     }
 }

@@ -1,15 +1,13 @@
 // /init in C++: picoinit's contract.
 //
-// All signals stay blocked, and one loop takes them from the kernel, one by one.
+// All signals stay blocked, and one loop takes them from the kernel, one by one: so there
+// are no handlers, and nothing ever interrupts PID 1. Of the standard library, what stands
+// in headers is used; a stream would bring locales along, and a string the heap.
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdint>
-#include <fstream>
-#include <limits>
-#include <string>
+#include <optional>
 #include <string_view>
 
 #include <fcntl.h>
@@ -18,119 +16,264 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/time.h>
+#include <sys/times.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef STATX_ATTR_MOUNT_ROOT
-#define STATX_ATTR_MOUNT_ROOT 0x2000
-#endif
-
 namespace {
 
-constexpr int grace = 5;            // seconds that processes may take to end
-constexpr int depth = 16;           // how deep mounts may be nested to be unmounted
-constexpr size_t name_limit = 160;  // bytes of a name from outside that are printed
-constexpr pid_t everyone = -1;      // to kill(2): all but PID 1
-constexpr int not_executable = 126; // exit statuses, as shells have them
+constexpr pid_t first_pid = 1;         // the PID of PID 1
+constexpr pid_t everyone = -1;         // to kill(2): all but PID 1
+constexpr unsigned long grace = 500;   // hundredths of a second that processes may take to exit
+constexpr int turn = 100;              // children that are reaped before signals have their turn
+constexpr int depth = 16;              // how deep mounts may be nested to be unmounted
+constexpr size_t buffer_size = 4000;   // bytes of a line or a path
+constexpr size_t name_end = 200;       // where a name from outside ends in a line
+constexpr int not_executable = 126;    // exit statuses, as shells have them
 constexpr int not_found = 127;
 
-// Prints a line by one write(2), so that the lines of several processes never
-// tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
-// earn a SIGPIPE from one that nobody reads any more.
-void print(std::string line)
+// Bytes in a row, on the stack.
+class Buffer {
+  public:
+    // Adds a byte; what does not fit is dropped.
+    void push(char byte)
+    {
+        if (length < bytes.size())
+            bytes[length++] = byte;
+    }
+
+    void push_number(unsigned number)
+    {
+        if (number > 9)
+            push_number(number / 10);
+        push(char('0' + number % 10));
+    }
+
+    // Adds a name from outside. What could move the cursor, or is not ASCII, is shown as a
+    // question mark.
+    void push_name(const char *name)
+    {
+        for (; *name && length < name_end; name++)
+            push(*name >= ' ' && *name <= '~' ? *name : '?');
+    }
+
+    void clear() { length = 0; }
+
+    std::string_view view() const { return {bytes.data(), length}; }
+
+    // As a C string; nullptr if there is no room for the 0 at its end.
+    const char *c_str()
+    {
+        if (length == bytes.size())
+            return nullptr;
+        bytes[length] = 0;
+        return bytes.data();
+    }
+
+  private:
+    size_t length = 0;
+    std::array<char, buffer_size> bytes; // set as they come
+};
+
+// Prints a text, with a name in place of an `@`, and a number in place of each `#`: by one
+// write(2), so that the lines of several processes never tear; and only if it is taken at
+// once. PID 1 does not wait for a pipe that is full, nor earn a SIGPIPE from a pipe that
+// nobody reads any more.
+void say(std::string_view text, const char *name = "", int number = 0, int next = 0)
 {
-    line = "init: " + line + '\n';
+    Buffer line;
+    for (char byte : text)
+        if (byte == '@') {
+            line.push_name(name);
+        } else if (byte == '#') {
+            line.push_number(unsigned(number));
+            number = next;
+        } else {
+            line.push(byte);
+        }
     pollfd wanted{STDERR_FILENO, POLLOUT, 0};
     poll(&wanted, 1, 0);
-    if (wanted.revents == POLLOUT && write(STDERR_FILENO, line.data(), line.size()) < 0)
+    auto bytes = line.view();
+    if (wanted.revents == POLLOUT && write(STDERR_FILENO, bytes.data(), bytes.size()) < 0)
         return; // there is nobody to tell
 }
 
-// Says why something could not be done to a name from outside. What could move
-// the cursor, or is not ASCII, is shown as a question mark.
-void cannot(std::string_view act, std::string_view name, int error)
+// Signals.
+
+sigset_t all_signals()
 {
-    std::string harmless(name.substr(0, name_limit));
-    std::replace_if(
-        harmless.begin(), harmless.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-    print("cannot " + std::string(act) + ' ' + harmless + ": errno " + std::to_string(error));
+    sigset_t all;
+    sigfillset(&all);
+    return all;
 }
+
+// From now on no signal is lost, and none interrupts: they wait for take_signal.
+void block_all()
+{
+    sigset_t all = all_signals();
+    sigprocmask(SIG_SETMASK, &all, nullptr);
+}
+
+// How a program expects to be started.
+void unblock_all()
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// Whoever started PID 1 may have ignored some, which the program would inherit; and while
+// SIGCHLD is ignored, nobody learns how a child exited.
+void reset_all()
+{
+    for (int number = 1; number < NSIG; number++)
+        std::signal(number, SIG_DFL);
+}
+
+constexpr timespec now{0, 0};
+constexpr timespec tenth{0, 100'000'000};
+
+// Sleeps until a signal comes, but no longer than the timeout, and takes it.
+std::optional<int> take_signal(const timespec *timeout = nullptr)
+{
+    sigset_t all = all_signals();
+    int signal = sigtimedwait(&all, nullptr, timeout);
+    if (signal > 0)
+        return signal;
+    // Where the kernel refuses this, PID 1 looks now and then instead of spinning.
+    if (errno != EAGAIN)
+        poll(nullptr, 0, 100);
+    return {};
+}
+
+// Makes Ctrl-Alt-Del a SIGINT to PID 1, instead of an instant reset. The kernel lets only
+// the PID 1 of a whole machine do so: returns whether this is one.
+bool catch_ctrl_alt_del()
+{
+    return reboot(RB_DISABLE_CAD) == 0;
+}
+
+// Mounts, at the start and at the end.
 
 void mount_one(const char *kind, const char *target, unsigned long flags,
                const char *data = nullptr)
 {
-    struct statx status;
-    mkdir(target, 0755);
-    if (statx(AT_FDCWD, target, 0, 0, &status) == 0 &&
-        status.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-        return;
-    // In a container that may not mount, there is nothing to say of it.
-    if (mount(kind, target, kind, flags | MS_NOSUID | MS_NOEXEC, data) < 0 && errno != EPERM)
-        cannot("mount", target, errno);
+    mkdir(target, 0755); // it may be there
+    // Where PID 1 may not mount, or something is mounted, there is nothing to say of it.
+    if (mount(kind, target, kind, flags | MS_NOSUID | MS_NOEXEC, data) < 0 &&
+        errno != EPERM && errno != EBUSY)
+        say("init: cannot mount @: errno #\n", target, errno);
 }
 
-// In /proc/mounts, a space in a name is written \040.
-std::string unescape(const std::string &name)
+// If there is a /proc already, whoever started PID 1, such as a container engine, has
+// prepared the rest, too.
+void mount_all()
 {
-    std::string plain;
-    for (size_t at = 0; at < name.size(); at++)
-        if (name[at] == '\\' && at + 3 < name.size()) {
-            plain += char((name[at + 1] & 7) << 6 | (name[at + 2] & 7) << 3 | (name[at + 3] & 7));
-            at += 3;
-        } else {
-            plain += name[at];
-        }
-    return plain;
+    if (access("/proc/mounts", F_OK) == 0)
+        return;
+    mount_one("proc", "/proc", MS_NODEV);
+    mount_one("sysfs", "/sys", MS_NODEV);
+    mount_one("devtmpfs", "/dev", 0);
+    mount_one("devpts", "/dev/pts", 0);
+    // Unless it is told otherwise, a tmpfs is open to everyone.
+    mount_one("tmpfs", "/run", MS_NODEV, "mode=755");
 }
 
-// What cannot be unmounted is made read-only, and so is the root.
+// The next byte of standard input; 0 at its end.
+char next_byte()
+{
+    char byte;
+    return read(STDIN_FILENO, &byte, 1) == 1 ? byte : 0;
+}
+
+// A space in a name is written as `\040`: the byte that three octal digits stand for.
+char next_escaped()
+{
+    int byte = 0;
+    for (int digit = 0; digit < 3; digit++)
+        byte = byte << 3 | (next_byte() & 7);
+    return char(byte);
+}
+
+// Unmounts what is mounted on a word of /proc/mounts, if it begins with a `/`. Few words do
+// that are no mount point; and to unmount such is an error, and no more.
+void unmount_one(Buffer &word)
+{
+    const char *path = word.c_str();
+    // If there is none, it was too long for a path.
+    if (path && *path == '/' && umount2(path, UMOUNT_NOFOLLOW) < 0)
+        mount(nullptr, path, nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
+}
+
+// Unmounts everything, so that nothing written is lost. What cannot be unmounted, such as
+// the root, is made read-only, which serves as well.
 void unmount_all()
 {
-    // At the limit on descriptors, there would be none for the list.
-    close(STDIN_FILENO);
-    // The list begins with what was mounted first, which cannot go before what
-    // is mounted inside it; so each time, the innermost go.
+    // A file system in use by another that is mounted on it cannot go, and comes first in
+    // the list: so each pass takes at least one level.
     for (int pass = 0; pass < depth; pass++) {
-        std::ifstream list("/proc/mounts");
-        std::string device, target;
-        while (list >> device >> target) {
-            list.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
-            target = unescape(target);
-            if (umount2(target.c_str(), UMOUNT_NOFOLLOW) < 0)
-                mount(target.c_str(), target.c_str(), "", MS_REMOUNT | MS_RDONLY, nullptr);
-        }
+        // The list becomes standard input. At the limit on descriptors, there is no other.
+        close(STDIN_FILENO);
+        open("/proc/mounts", O_RDONLY);
+        Buffer word;
+        while (char byte = next_byte())
+            if (byte == ' ' || byte == '\n') {
+                unmount_one(word);
+                word.clear();
+            } else {
+                word.push(byte == '\\' ? next_escaped() : byte);
+            }
     }
 }
 
-// Opens the console on those of the descriptors 0, 1 and 2 that are closed.
-void open_console()
+// The console.
+
+// Opens the console on those of the descriptors 0, 1 and 2 that are closed; or /dev/null,
+// so that no file that a program opens later becomes its standard error by accident.
+void open_descriptors()
 {
-    for (;;) { // open(2) takes the lowest descriptor that is free
-        int descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
+    int descriptor;
+    do { // open(2) takes the lowest descriptor that is free
+        descriptor = open("/dev/console", O_RDWR | O_NOCTTY);
         if (descriptor < 0)
-            descriptor = open("/dev/null", O_RDWR);
-        if (descriptor < 0 || descriptor > STDERR_FILENO) {
-            close(descriptor);
-            return;
-        }
+            descriptor = open("/dev/null", O_RDWR | O_NOCTTY);
+    } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    close(descriptor);
+}
+
+// Gives this process, which is to become the program, the terminal: so that Ctrl-C reaches
+// it, and job control works.
+void take_control()
+{
+    // Where PID 1 was started on a terminal, as in a container, this process is to be in its
+    // foreground. (The kernel takes a PID that leads no process group yet.)
+    if (tcsetpgrp(STDIN_FILENO, getpid()) == 0) {
+        setpgid(0, 0);
+    } else {
+        setsid();
+        ioctl(STDIN_FILENO, TIOCSCTTY, 0);
     }
 }
 
-// Opens standard error once more, for PID 1 alone, so that it never waits for a
-// terminal that nobody reads: poll(2) says that such a terminal can be written
-// to as long as it has room for a part of a line. Not if it is a file on a disk,
-// which keeps nobody waiting, and would get an offset of its own.
+// Opens standard error once more, for PID 1 alone, so that it never waits for a terminal
+// that nobody reads: poll(2) says that such a terminal can be written to as long as it has
+// room for a part of a line. Not if it is a file on a disk, which keeps nobody waiting, and
+// would get an offset of its own.
 void never_wait()
 {
     if (lseek(STDERR_FILENO, 0, SEEK_CUR) >= 0)
         return;
     int own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
-    dup2(own, STDERR_FILENO);
-    close(own);
+    if (own > STDERR_FILENO) {
+        dup2(own, STDERR_FILENO);
+        close(own);
+    }
 }
 
-// The first word that begins with `/`, with all that follow it.
+// The program.
+
+// The first word that begins with `/`, with all that follow it: the kernel passes what it
+// did not understand of its command line, such as `splash`, first.
 char **find_program(char **argv, char **otherwise)
 {
     while (*++argv)
@@ -139,159 +282,159 @@ char **find_program(char **argv, char **otherwise)
     return otherwise;
 }
 
+// Says why, and returns what counts as the program's exit status.
+int cannot_run(const char *path, int error)
+{
+    say("init: cannot run @: errno #\n", path, error);
+    return error == ENOENT ? not_found : not_executable;
+}
+
 [[noreturn]] void become_program(char **argv)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    setsid();
-    ioctl(STDIN_FILENO, TIOCSCTTY, 0);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    take_control();
+    unblock_all();
     execv(*argv, argv);
-    int error = errno;
-    cannot("run", *argv, error);
-    _exit(error == ENOENT ? not_found : not_executable);
+    _exit(cannot_run(*argv, errno));
 }
 
-// While the kernel is still busy with a timer that just went off, it says that a
-// microsecond is left.
-bool alarm_is_over()
+// Hundredths of a second since some time in the past. Where the kernel refuses to say, this
+// is the highest number, and so any time is over.
+unsigned long hundredths()
 {
-    itimerval timer;
-    return getitimer(ITIMER_REAL, &timer) < 0 ||
-           (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec < 1000);
+    return static_cast<unsigned long>(times(nullptr));
 }
 
-// Calls reboot(2) in a child process: if the machine cannot be switched off, it
-// ends its caller, and the kernel panics when PID 1 ends.
-bool reboot_is_refused(int command)
-{
-    pid_t child = fork();
-    int status;
-    // One that was killed, as where no memory is left, has said nothing.
-    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status))
-        return WEXITSTATUS(status) != 0;
-    bool is_refused = reboot(command) < 0;
-    if (child == 0)
-        _exit(is_refused);
-    return is_refused;
-}
-
+// What PID 1 remembers, and its life once everything is prepared.
 class Init {
   public:
     [[noreturn]] void run(char **argv)
     {
-        program = fork();
-        if (program == 0)
-            become_program(argv);
-        if (program < 0) {
-            cannot("run", *argv, errno);
-            exit_status = not_executable;
-            begin_teardown(RB_POWER_OFF);
-        }
+        start_program(argv);
         never_wait();
         for (;;) {
+            if (request)
+                stop(*request);
+            auto signal = take_signal();
+            // Whatever came, so that no flood of other signals can keep PID 1 from it.
             reap_all();
-            heed_signal();
+            if (signal)
+                heed(*signal);
         }
     }
 
   private:
-    pid_t program = 0; // 0 if it is not running
-    int exit_status = 128 + SIGKILL; // how it ended; until it has, "killed"
-    int stopping = 0;    // the reboot(2) command that ends the teardown; 0 if none is under way
-    bool killed = false; // whether the teardown has killed everyone
+    pid_t program = 0;               // the PID of the program; 0 once it was reaped
+    int exit_status = 128 + SIGKILL; // how it exited; until it was reaped, "killed"
+    std::optional<int> request;      // what reboot(2) is to do, if somebody asked PID 1 to stop
 
-    void reap_all()
+    // If that fails, PID 1 has no purpose, and stops as if the program had exited.
+    void start_program(char **argv)
     {
-        int status;
-        pid_t pid;
-        while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-            int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-            std::string line = "pid " + std::to_string(pid);
-            if (signal)
-                print(line + " killed by signal " + std::to_string(signal));
-            else
-                print(line + " exited with status " + std::to_string(WEXITSTATUS(status)));
-            if (pid == program) {
-                program = 0;
-                exit_status = signal ? 128 + signal : WEXITSTATUS(status);
-                begin_teardown(RB_POWER_OFF);
-            }
-        }
-        if (pid < 0 && errno == ECHILD && stopping)
-            finish();
+        program = _Fork(); // fork(2), and none of what a C library does for threads
+        if (program == 0)
+            become_program(argv);
+        if (program < 0)
+            program_exited(cannot_run(*argv, errno));
     }
 
-    // Waits for a signal, and does what it asks for.
-    void heed_signal()
+    void program_exited(int status)
     {
-        sigset_t all;
-        sigfillset(&all);
-        int signal = sigwaitinfo(&all, nullptr);
-        if (signal < 0) {
-            // A kernel that refuses this would have PID 1 spin.
-            if (errno != EINTR)
-                pause();
-            return;
+        program = 0;
+        exit_status = status;
+        request = RB_POWER_OFF;
+    }
+
+    // Reaps the children that have exited, and says how each did. Returns whether any are
+    // left.
+    bool reap_all()
+    {
+        for (int reaped = 0; reaped < turn; reaped++) {
+            int status;
+            pid_t pid = waitpid(-1, &status, WNOHANG);
+            if (pid <= 0)
+                return pid == 0;
+            int code = WEXITSTATUS(status);
+            if (WIFSIGNALED(status)) {
+                say("init: pid # killed by signal #\n", "", pid, WTERMSIG(status));
+                code = 128 + WTERMSIG(status); // as shells have it
+            } else {
+                say("init: pid # exited with status #\n", "", pid, code);
+            }
+            if (pid == program)
+                program_exited(code);
         }
+        // There may be more. They are next, after the signals that ask PID 1 to stop: of
+        // those that are pending, the kernel hands out the lowest number first.
+        kill(first_pid, SIGCHLD);
+        return true;
+    }
+
+    // Does what a signal asks for.
+    void heed(int signal)
+    {
         switch (signal) {
         case SIGCHLD:
-            return;
+            break;
         case SIGUSR1:
-            return begin_teardown(RB_HALT_SYSTEM);
+            request = RB_HALT_SYSTEM;
+            break;
         case SIGUSR2:
-            return begin_teardown(RB_POWER_OFF);
+            request = RB_POWER_OFF;
+            break;
         case SIGTERM:
-        case SIGINT:
-            return begin_teardown(RB_AUTOBOOT);
-        case SIGALRM:
-            if (!stopping)
-                break;
-            // Anyone may send it, and then the timer's own is lost, because one that
-            // is pending is not sent twice; so the timer itself is asked.
-            if (!alarm_is_over())
-                return;
-            if (killed)
-                return finish();
-            killed = true;
-            return press(SIGKILL);
+        case SIGINT: // Ctrl-Alt-Del
+            request = RB_AUTOBOOT;
+            break;
+        default:
+            if (program > 0)
+                kill(program, signal);
         }
-        if (program > 0)
-            kill(program, signal);
     }
 
-    void begin_teardown(int command)
+    // Asks every process to exit, waits until they have, and kills those that have not.
+    void stop_everyone()
     {
-        if (stopping)
-            return;
-        stopping = command;
-        kill(everyone, SIGTERM);
-        // A stopped process has to be woken to see that it is to end.
-        press(SIGCONT);
+        for (int signal : {SIGTERM, SIGKILL}) {
+            kill(everyone, signal);
+            // A process that was stopped has to be woken to see that it is to exit.
+            kill(everyone, SIGCONT);
+            unsigned long deadline = hundredths() + grace;
+            while (reap_all() && hundredths() < deadline)
+                take_signal(&tenth);
+        }
+        // Whatever else was asked for in the meantime: it is being done.
+        while (take_signal(&now))
+            ;
     }
 
-    // Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
-    static void press(int signal)
+    // Stops everyone, then the machine. Returns if the machine goes on all the same.
+    void stop(int command)
     {
-        if (kill(everyone, signal) < 0 && errno != ESRCH)
-            cannot("signal", "everyone", errno);
-        alarm(grace);
-    }
-
-    // If the machine goes on all the same, so does PID 1.
-    void finish()
-    {
-        alarm(0);
-        // Only the PID 1 of a whole machine may do this. What is mounted in a
-        // container belongs to whoever made it.
-        if (reboot(RB_DISABLE_CAD) == 0) {
+        stop_everyone();
+        // What is mounted in a container belongs to whoever made it.
+        if (!catch_ctrl_alt_del())
+            _exit(exit_status);
+        // The disks may take as long as they need, so a child process sees to them, while
+        // PID 1 goes on listening. And where the machine cannot be switched off, reboot(2)
+        // exits; if PID 1 did, the kernel would panic.
+        exit_status = 1;
+        pid_t child = _Fork();
+        if (child > 0) {
+            program = child; // so its exit status is what counts
+            // Whatever comes now but SIGCHLD asks PID 1 not to wait for the disks.
+            while (reap_all() && take_signal().value_or(SIGCHLD) == SIGCHLD)
+                ;
+        } else {
             sync();
             unmount_all();
         }
-        if (reboot_is_refused(stopping))
-            _exit(exit_status);
-        stopping = 0;
-        killed = false;
+        // The child gets here; and PID 1, if it could have no child, does not wait for it
+        // any longer, or if it was killed, as where no memory is left.
+        if (exit_status != 0)
+            reboot(command);
+        if (child == 0)
+            _exit(0);
+        request.reset();
     }
 };
 
@@ -299,25 +442,16 @@ class Init {
 
 int main(int, char **argv)
 {
-    if (getpid() != 1) {
-        print("must run as PID 1");
+    block_all();
+    // Not `!=`: where system calls are filtered, even this one may fail.
+    if (getpid() > first_pid) {
+        say("init: must run as PID 1\n");
         return 1;
     }
-    // Where a container was started on a terminal, PID 1 controls it; the program is to.
-    ioctl(STDIN_FILENO, TIOCNOTTY);
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, nullptr);
-    // Whoever started this PID 1 may have ignored some.
-    for (int number = 1; number < NSIG; number++)
-        std::signal(number, SIG_DFL);
-    mount_one("proc", "/proc", MS_NODEV);
-    mount_one("sysfs", "/sys", MS_NODEV);
-    mount_one("devtmpfs", "/dev", 0);
-    mount_one("devpts", "/dev/pts", 0);
-    mount_one("tmpfs", "/run", MS_NODEV, "mode=755");
-    open_console();
-    reboot(RB_DISABLE_CAD);
+    reset_all();
+    mount_all();
+    open_descriptors();
+    catch_ctrl_alt_del();
 
     char name[] = "/etc/rc";
     std::array<char *, 2> otherwise{name, nullptr};

@@ -1,7 +1,9 @@
 // /init in Go: picoinit's contract.
 //
-// The runtime has handlers for all signals, and puts them into a channel; one
-// loop takes them from there.
+// The runtime has handlers for all signals, and puts them into channels; one loop takes
+// them from there, one by one. And a process of a Go program cannot fork: the child would
+// have one thread, and so no runtime. So the children of PID 1 are this program once more,
+// told by word 0 what they are to do.
 package main
 
 import (
@@ -17,73 +19,158 @@ import (
 )
 
 const (
-	grace         = 5 * time.Second // how long processes may take to end
-	nameLimit     = 160             // bytes of a name from outside that are printed
-	everyone      = -1              // to kill(2): all but PID 1
-	notExecutable = 126             // exit statuses, as shells have them
+	grace         = 5 * time.Second        // how long processes may take to exit
+	tenth         = 100 * time.Millisecond // how long PID 1 sleeps at most while that runs
+	turn          = 100                    // children that are reaped before signals have their turn
+	depth         = 16                     // how deep mounts may be nested to be unmounted
+	nameEnd       = 200                    // where a name from outside ends in a line
+	initPid       = 1                      // the PID of PID 1
+	everyone      = -1                     // to kill(2): all but PID 1
+	notExecutable = 126                    // exit statuses, as shells have them
 	notFound      = 127
 
+	// Word 0 of a child that is to become the program, and of one that sees to the disks.
+	programRole = "init: program"
+	disksRole   = "init: disks"
+
 	// What the package syscall does not know.
-	sysStatx           = 332
-	atFdcwd            = -100
-	statxAttrMountRoot = 0x2000
-	umountNofollow     = 8
-	pollout            = 4
-	sigSetmask         = 2
+	umountNofollow = 8
+	pollout        = 4
+	sigSetmask     = 2
+	lastSignal     = 64
 )
 
-// Prints a line by one write(2), so that the lines of several processes never
-// tear; if it is taken at once: PID 1 does not wait for a pipe that is full, nor
-// earn a SIGPIPE from one that nobody reads any more.
-func print(line string) {
+// Prints a line by one write(2), so that the lines of several processes never tear; and
+// only if it is taken at once: PID 1 does not wait for a pipe that is full, nor earn a
+// SIGPIPE from a pipe that nobody reads any more.
+func say(line string) {
 	wanted := struct {
 		fd              int32
 		events, revents int16
 	}{2, pollout, 0}
 	syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&wanted)), 1, 0)
 	if wanted.revents == pollout {
-		syscall.Write(2, []byte("init: "+line+"\n"))
+		syscall.Write(2, []byte(line+"\n"))
 	}
 }
 
-// Says why something could not be done to a name from outside. What could move
-// the cursor, or is not ASCII, is shown as a question mark.
+// Says why something could not be done to a name from outside. What could move the cursor,
+// or is not ASCII, is shown as a question mark.
 func cannot(act, name string, err error) {
-	harmless := []byte(name)
-	if len(harmless) > nameLimit {
-		harmless = harmless[:nameLimit]
-	}
-	for i, c := range harmless {
-		if c < ' ' || c > '~' {
-			harmless[i] = '?'
+	line := []byte("init: cannot " + act + " ")
+	for i := 0; i < len(name) && len(line) < nameEnd; i++ {
+		if name[i] >= ' ' && name[i] <= '~' {
+			line = append(line, name[i])
+		} else {
+			line = append(line, '?')
 		}
 	}
 	errno, _ := err.(syscall.Errno)
-	print("cannot " + act + " " + string(harmless) + ": errno " + strconv.Itoa(int(errno)))
+	say(string(line) + ": errno " + strconv.Itoa(int(errno)))
 }
 
-func isMountPoint(target string) bool {
-	var status [32]uint64 // a struct statx, whose second word is the attributes
-	path, _ := syscall.BytePtrFromString(target)
-	directory := atFdcwd
-	_, _, errno := syscall.Syscall6(sysStatx, uintptr(directory),
-		uintptr(unsafe.Pointer(path)), 0, 0, uintptr(unsafe.Pointer(&status)), 0)
-	return errno == 0 && status[1]&statxAttrMountRoot != 0
+// Signals.
+
+// Those that ask PID 1 to stop have a channel of their own, which no flood of others can
+// fill: the runtime drops what does not fit. If a request is dropped, another is there.
+var (
+	requests = make(chan os.Signal, 1)
+	others   = make(chan os.Signal, 4096)
+)
+
+// From here on, no signal is lost. And they all have the runtime's disposition now, even if
+// whoever started PID 1 had ignored some; a child gets the default.
+func catchAll() {
+	for number := syscall.Signal(1); number <= lastSignal; number++ {
+		switch number {
+		case syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT:
+			signal.Notify(requests, number)
+		default:
+			signal.Notify(others, number)
+		}
+	}
 }
+
+// Makes a set of signals what this thread has blocked: all is ^0, none is 0.
+func block(set uint64) {
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask,
+		uintptr(unsafe.Pointer(&set)), 0, unsafe.Sizeof(set), 0, 0)
+}
+
+// Sleeps until a signal comes, and takes it. Returns nil if the timeout came first; a
+// timeout that is nil never comes.
+func wait(timeout <-chan time.Time) os.Signal {
+	select {
+	case request := <-requests:
+		return request
+	case other := <-others:
+		return other
+	case <-timeout:
+		return nil
+	}
+}
+
+// Drops the signals that are there.
+func drain() {
+	for {
+		select {
+		case <-requests:
+		case <-others:
+		default:
+			return
+		}
+	}
+}
+
+// Makes Ctrl-Alt-Del a SIGINT to PID 1, instead of an instant reset. The kernel lets only
+// the PID 1 of a whole machine do so: returns whether this is one.
+func catchCtrlAltDel() bool {
+	return syscall.Reboot(syscall.LINUX_REBOOT_CMD_CAD_OFF) == nil
+}
+
+// Mounts, at the start and at the end.
 
 func mount(kind, target string, flags uintptr, data string) {
-	syscall.Mkdir(target, 0755)
-	if isMountPoint(target) {
-		return
-	}
+	syscall.Mkdir(target, 0755) // it may be there
 	flags |= syscall.MS_NOSUID | syscall.MS_NOEXEC
-	// In a container that may not mount, there is nothing to say of it.
-	if err := syscall.Mount(kind, target, kind, flags, data); err != nil && err != syscall.EPERM {
+	err := syscall.Mount(kind, target, kind, flags, data)
+	// Where PID 1 may not mount, or something is mounted, there is nothing to say of it.
+	if err != nil && err != syscall.EPERM && err != syscall.EBUSY {
 		cannot("mount", target, err)
 	}
 }
 
-// In /proc/mounts, a space in a name is written \040.
+// If there is a /proc already, whoever started PID 1, such as a container engine, has
+// prepared the rest, too.
+func mountAll() {
+	if syscall.Access("/proc/mounts", 0) == nil {
+		return
+	}
+	mount("proc", "/proc", syscall.MS_NODEV, "")
+	mount("sysfs", "/sys", syscall.MS_NODEV, "")
+	mount("devtmpfs", "/dev", 0, "")
+	mount("devpts", "/dev/pts", 0, "")
+	// Unless it is told otherwise, a tmpfs is open to everyone.
+	mount("tmpfs", "/run", syscall.MS_NODEV, "mode=755")
+}
+
+// All of /proc/mounts. It becomes descriptor 0: at the limit on descriptors, there is no
+// other. So this is not os.ReadFile, which needs more for its poller.
+func readMounts() string {
+	syscall.Close(0)
+	syscall.Open("/proc/mounts", syscall.O_RDONLY, 0)
+	var list []byte
+	chunk := make([]byte, 4096)
+	for {
+		length, err := syscall.Read(0, chunk)
+		if err != nil || length == 0 {
+			return string(list)
+		}
+		list = append(list, chunk[:length]...)
+	}
+}
+
+// In /proc/mounts, a space in a name is written as `\040`, three octal digits.
 func unescape(name string) string {
 	var plain strings.Builder
 	for i := 0; i < len(name); i++ {
@@ -98,31 +185,38 @@ func unescape(name string) string {
 	return plain.String()
 }
 
-// What cannot be unmounted is made read-only, and so is the root.
+// Unmounts everything, so that nothing written is lost. What cannot be unmounted, such as
+// the root, is made read-only, which serves as well.
 func unmountAll() {
-	// At the limit on descriptors, there would be none for the list.
-	syscall.Close(0)
-	// What was mounted last, and so may lie inside something else, goes first.
-	list, _ := os.ReadFile("/proc/mounts")
-	lines := strings.Split(string(list), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		words := strings.Fields(lines[i])
-		if len(words) < 2 {
-			continue
-		}
-		target := unescape(words[1])
-		if syscall.Unmount(target, umountNofollow) != nil {
-			syscall.Mount(target, target, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+	// Not strings.Fields, which takes some letters of names for spaces.
+	isSpace := func(letter rune) bool { return letter == ' ' || letter == '\n' }
+	// A file system in use by another that is mounted on it cannot go, and comes first in
+	// the list: so each pass takes at least one level.
+	for pass := 0; pass < depth; pass++ {
+		for _, word := range strings.FieldsFunc(readMounts(), isSpace) {
+			// These are the mount points, and a few words that are none: to unmount such is
+			// an error, and no more.
+			if !strings.HasPrefix(word, "/") {
+				continue
+			}
+			path := unescape(word)
+			if syscall.Unmount(path, umountNofollow) != nil {
+				syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+			}
 		}
 	}
 }
 
-// Opens the console on those of the descriptors 0, 1 and 2 that are closed.
-func openConsole() {
+// The console.
+
+// Opens the console on those of the descriptors 0, 1 and 2 that are closed; or /dev/null,
+// so that no file that a program opens later becomes its standard error by accident.
+func openDescriptors() {
+	const flags = syscall.O_RDWR | syscall.O_NOCTTY
 	for { // open(2) takes the lowest descriptor that is free
-		descriptor, err := syscall.Open("/dev/console", syscall.O_RDWR|syscall.O_NOCTTY, 0)
+		descriptor, err := syscall.Open("/dev/console", flags, 0)
 		if err != nil {
-			descriptor, err = syscall.Open("/dev/null", syscall.O_RDWR, 0)
+			descriptor, err = syscall.Open("/dev/null", flags, 0)
 		}
 		if err != nil || descriptor > 2 {
 			syscall.Close(descriptor)
@@ -131,39 +225,47 @@ func openConsole() {
 	}
 }
 
-// Opens standard error once more, for PID 1 alone, so that it never waits for a
-// terminal that nobody reads: poll(2) says that such a terminal can be written
-// to as long as it has room for a part of a line. Not if it is a file on a disk,
-// which keeps nobody waiting, and would get an offset of its own.
+// Gives this process, which is to become the program, the terminal: so that Ctrl-C reaches
+// it, and job control works.
+func takeControl() {
+	pid := int32(os.Getpid())
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCSPGRP,
+		uintptr(unsafe.Pointer(&pid)))
+	// Where PID 1 was started on a terminal, as in a container, this process is in its
+	// foreground now. (The kernel takes a PID that leads no process group yet.)
+	if errno == 0 {
+		syscall.Setpgid(0, 0)
+	} else {
+		syscall.Setsid()
+		syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCSCTTY, 0)
+	}
+}
+
+// Opens standard error once more, for PID 1 alone, so that it never waits for a terminal
+// that nobody reads: poll(2) says that such a terminal can be written to as long as it has
+// room for a part of a line. Not if it is a file on a disk, which keeps nobody waiting, and
+// would get an offset of its own.
 func neverWait() {
 	if _, err := syscall.Seek(2, 0, io.SeekCurrent); err == nil {
 		return
 	}
 	const flags = syscall.O_WRONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY | syscall.O_APPEND
-	if own, err := syscall.Open("/proc/self/fd/2", flags, 0); err == nil {
+	if own, err := syscall.Open("/proc/self/fd/2", flags, 0); err == nil && own > 2 {
 		syscall.Dup2(own, 2)
 		syscall.Close(own)
 	}
 }
 
-// The first word that begins with `/`, with all that follow it.
-func findProgram() []string {
-	for i, word := range os.Args {
-		if i > 0 && strings.HasPrefix(word, "/") {
-			return os.Args[i:]
-		}
-	}
-	return []string{"/etc/rc"}
-}
+// Children.
 
-// In its own session, with the console as its terminal if that is one.
-func startProgram(words []string) (int, error) {
-	process := syscall.ProcAttr{
-		Env:   os.Environ(),
-		Files: descriptors(),
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: isTerminal()},
+// Starts a child, which has all signals blocked, as this thread has.
+func startChild(role string, words ...string) (int, error) {
+	self := "/proc/self/exe"
+	if syscall.Access(self, 0) != nil {
+		self = os.Args[0]
 	}
-	return syscall.ForkExec(words[0], words, &process)
+	process := syscall.ProcAttr{Env: os.Environ(), Files: descriptors()}
+	return syscall.ForkExec(self, append([]string{role}, words...), &process)
 }
 
 // The descriptors 0, 1 and 2, as ForkExec wants them: -1 for one that is closed.
@@ -178,85 +280,109 @@ func descriptors() []uintptr {
 	return files
 }
 
-func isTerminal() bool {
-	var settings syscall.Termios
-	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TCGETS,
-		uintptr(unsafe.Pointer(&settings)))
-	return errno == 0
+// The first word that begins with `/`, with all that follow it: the kernel passes what it
+// did not understand of its command line, such as `splash`, first.
+func findProgram() []string {
+	for i, word := range os.Args {
+		if i > 0 && strings.HasPrefix(word, "/") {
+			return os.Args[i:]
+		}
+	}
+	return []string{"/etc/rc"}
 }
 
-// Calls reboot(2) in a child process: if the machine cannot be switched off, it
-// ends its caller, and the kernel panics when PID 1 ends.
-func rebootIsRefused(command int) bool {
-	// A bare fork(2): the child has this thread only, and so not the runtime,
-	// but these few calls need none.
+// Says why, and returns what counts as the program's exit status.
+func cannotRun(path string, err error) int {
+	cannot("run", path, err)
+	if err == syscall.ENOENT {
+		return notFound
+	}
+	return notExecutable
+}
+
+// What a child does that is to become the program.
+func becomeProgram(words []string) {
+	takeControl()
+	block(0)
+	err := syscall.Exec(words[0], words, os.Environ())
+	os.Exit(cannotRun(words[0], err))
+}
+
+// Leaves the disks clean.
+func seeToDisks() {
+	syscall.Sync()
+	unmountAll()
+}
+
+// Calls reboot(2), and exits. Where the machine cannot be switched off, reboot(2) exits; but
+// it takes only its own thread along.
+func rebootAndExit(command int) {
+	// A bare fork(2): the child has this thread only, and so not the runtime, but these two
+	// calls need none.
 	child, _, errno := syscall.RawSyscall(syscall.SYS_FORK, 0, 0, 0)
-	if errno == 0 && child > 0 {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(int(child), &status, 0, nil)
-		for err == syscall.EINTR {
-			pid, err = syscall.Wait4(int(child), &status, 0, nil)
-		}
-		// One that was killed, as where no memory is left, has said nothing.
-		if pid == int(child) && status.Exited() {
-			return status.ExitStatus() != 0
-		}
+	if child == 0 || errno != 0 {
+		syscall.RawSyscall(syscall.SYS_REBOOT,
+			syscall.LINUX_REBOOT_MAGIC1, syscall.LINUX_REBOOT_MAGIC2, uintptr(command))
 	}
-	_, _, refused := syscall.RawSyscall(syscall.SYS_REBOOT,
-		syscall.LINUX_REBOOT_MAGIC1, syscall.LINUX_REBOOT_MAGIC2, uintptr(command))
-	if errno == 0 && child == 0 {
-		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, uintptr(refused), 0, 0)
-	}
-	return refused != 0
+	syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
 }
 
-// What has to be remembered.
+// What PID 1 remembers.
 type state struct {
-	program    int              // its PID; 0 if it is not running
-	exitStatus int              // how it ended; until it has, "killed"
-	stopping   int              // the reboot(2) command that ends the teardown
-	isStopping bool             // whether one is under way
-	killed     bool             // whether it has killed everyone
-	timer      <-chan time.Time // when its time is up
+	program    int // the PID of the program; 0 once it was reaped
+	exitStatus int // how it exited; until it was reaped, "killed"
+	request    int // what reboot(2) is to do; 0 if nobody has asked for anything
 }
 
-func (s *state) reapAll() {
-	for {
+// If the program cannot be started, PID 1 has no purpose, and stops as if it had exited.
+func (s *state) startProgram(words []string) {
+	child, err := startChild(programRole, words...)
+	if err != nil {
+		s.programExited(cannotRun(words[0], err))
+		return
+	}
+	s.program = child
+}
+
+func (s *state) programExited(status int) {
+	s.program, s.exitStatus, s.request = 0, status, syscall.LINUX_REBOOT_CMD_POWER_OFF
+}
+
+// Reaps the children that have exited, and says how each did. Returns whether any are left.
+func (s *state) reapAll() bool {
+	for reaped := 0; reaped < turn; reaped++ {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err == syscall.ECHILD && s.isStopping {
-			s.finish()
-		}
-		if pid <= 0 {
-			return
+		if err != nil || pid == 0 {
+			return err == nil
 		}
 		code := status.ExitStatus()
 		if status.Signaled() {
 			signal := int(status.Signal())
-			code = 128 + signal
-			print("pid " + strconv.Itoa(pid) + " killed by signal " + strconv.Itoa(signal))
+			code = 128 + signal // as shells have it
+			say("init: pid " + strconv.Itoa(pid) + " killed by signal " + strconv.Itoa(signal))
 		} else {
-			print("pid " + strconv.Itoa(pid) + " exited with status " + strconv.Itoa(code))
+			say("init: pid " + strconv.Itoa(pid) + " exited with status " + strconv.Itoa(code))
 		}
 		if pid == s.program {
-			s.program, s.exitStatus = 0, code
-			s.beginTeardown(syscall.LINUX_REBOOT_CMD_POWER_OFF)
+			s.programExited(code)
 		}
 	}
+	// There may be more. They are next, after the signals that are there.
+	syscall.Kill(initPid, syscall.SIGCHLD)
+	return true
 }
 
+// Does what a signal asks for.
 func (s *state) heed(received os.Signal) {
 	switch received {
 	case syscall.SIGCHLD:
 	case syscall.SIGUSR1:
-		s.beginTeardown(syscall.LINUX_REBOOT_CMD_HALT)
+		s.request = syscall.LINUX_REBOOT_CMD_HALT
 	case syscall.SIGUSR2:
-		s.beginTeardown(syscall.LINUX_REBOOT_CMD_POWER_OFF)
-	case syscall.SIGTERM, syscall.SIGINT:
-		s.beginTeardown(syscall.LINUX_REBOOT_CMD_RESTART)
+		s.request = syscall.LINUX_REBOOT_CMD_POWER_OFF
+	case syscall.SIGTERM, syscall.SIGINT: // SIGINT is Ctrl-Alt-Del
+		s.request = syscall.LINUX_REBOOT_CMD_RESTART
 	default:
 		if s.program > 0 {
 			syscall.Kill(s.program, received.(syscall.Signal))
@@ -264,91 +390,81 @@ func (s *state) heed(received os.Signal) {
 	}
 }
 
-func (s *state) beginTeardown(command int) {
-	if s.isStopping {
-		return
+// Asks every process to exit, waits until they have, and kills those that have not.
+func (s *state) stopEveryone() {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		syscall.Kill(everyone, signal)
+		// A process that was stopped has to be woken to see that it is to exit.
+		syscall.Kill(everyone, syscall.SIGCONT)
+		deadline := time.Now().Add(grace)
+		for s.reapAll() && time.Now().Before(deadline) {
+			wait(time.After(tenth))
+		}
 	}
-	s.isStopping, s.stopping = true, command
-	syscall.Kill(everyone, syscall.SIGTERM)
-	// A stopped process has to be woken to see that it is to end.
-	s.press(syscall.SIGCONT)
+	// Whatever else was asked for in the meantime: it is being done.
+	drain()
 }
 
-// Sends everyone a signal, and has the loop know when it should have been heeded.
-func (s *state) press(signal syscall.Signal) {
-	if err := syscall.Kill(everyone, signal); err != nil && err != syscall.ESRCH {
-		cannot("signal", "everyone", err)
-	}
-	s.timer = time.After(grace)
-}
-
-func (s *state) timeIsUp() {
-	if s.killed {
-		s.finish()
-	} else {
-		s.killed = true
-		s.press(syscall.SIGKILL)
-	}
-}
-
-// If the machine goes on all the same, so does PID 1.
-func (s *state) finish() {
-	s.timer = nil
-	// Only the PID 1 of a whole machine may do this. What is mounted in a
-	// container belongs to whoever made it.
-	if syscall.Reboot(syscall.LINUX_REBOOT_CMD_CAD_OFF) == nil {
-		syscall.Sync()
-		unmountAll()
-	}
-	if rebootIsRefused(s.stopping) {
+// Stops everyone, then the machine. Returns if the machine goes on all the same.
+func (s *state) stop(command int) {
+	s.stopEveryone()
+	// What is mounted in a container belongs to whoever made it.
+	if !catchCtrlAltDel() {
 		os.Exit(s.exitStatus)
 	}
-	s.isStopping, s.killed = false, false
+	// The disks may take as long as they need, so a child process sees to them, and stops
+	// the machine, while PID 1 goes on listening.
+	s.exitStatus = 1
+	child, err := startChild(disksRole, strconv.Itoa(command))
+	if err != nil {
+		seeToDisks()
+	} else {
+		s.program = child // so its exit status is what counts
+		// Whatever comes now but SIGCHLD asks PID 1 not to wait for the disks.
+		for s.reapAll() && wait(nil) == syscall.SIGCHLD {
+		}
+	}
+	// PID 1 could have no child, does not wait for it any longer, or it was killed, as where
+	// no memory is left.
+	if s.exitStatus != 0 {
+		syscall.Reboot(command)
+	}
+	s.request = 0
 }
 
 func main() {
-	if os.Getpid() != 1 {
-		print("must run as PID 1")
+	// What this thread has blocked, the children inherit; and nothing interrupts it.
+	runtime.LockOSThread()
+	block(^uint64(0))
+	switch os.Args[0] {
+	case programRole:
+		becomeProgram(os.Args[1:])
+	case disksRole:
+		seeToDisks()
+		command, _ := strconv.Atoi(os.Args[1])
+		rebootAndExit(command)
+	}
+
+	catchAll()
+	// Not `!=`: where system calls are filtered, even this one may fail.
+	if os.Getpid() > initPid {
+		say("init: must run as PID 1")
 		os.Exit(1)
 	}
-	// This thread starts the program, which inherits what it has blocked.
-	runtime.LockOSThread()
-	// Where a container was started on a terminal, PID 1 controls it; the program is to.
-	signal.Ignore(syscall.SIGHUP)
-	syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCNOTTY, 0)
-	signals := make(chan os.Signal, 4096)
-	signal.Notify(signals)
-	var none uint64
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask,
-		uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
-
-	mount("proc", "/proc", syscall.MS_NODEV, "")
-	mount("sysfs", "/sys", syscall.MS_NODEV, "")
-	mount("devtmpfs", "/dev", 0, "")
-	mount("devpts", "/dev/pts", 0, "")
-	mount("tmpfs", "/run", syscall.MS_NODEV, "mode=755")
-	openConsole()
-	syscall.Reboot(syscall.LINUX_REBOOT_CMD_CAD_OFF)
+	mountAll()
+	openDescriptors()
+	catchCtrlAltDel()
 
 	s := state{exitStatus: 128 + int(syscall.SIGKILL)}
-	var err error
-	words := findProgram()
-	if s.program, err = startProgram(words); err != nil {
-		cannot("run", words[0], err)
-		s.exitStatus = notExecutable
-		if err == syscall.ENOENT {
-			s.exitStatus = notFound
-		}
-		s.beginTeardown(syscall.LINUX_REBOOT_CMD_POWER_OFF)
-	}
+	s.startProgram(findProgram())
 	neverWait()
 	for {
-		s.reapAll()
-		select {
-		case received := <-signals:
-			s.heed(received)
-		case <-s.timer:
-			s.timeIsUp()
+		if s.request != 0 {
+			s.stop(s.request)
 		}
+		received := wait(nil)
+		// Whatever came, so that no flood of other signals can keep PID 1 from it.
+		s.reapAll()
+		s.heed(received)
 	}
 }

@@ -1,7 +1,7 @@
 //! /init in Rust, with no crate at all: picoinit's contract, on system calls of its own.
 //!
-//! All signals stay blocked, and one loop takes them from the kernel, one by
-//! one: so there are no handlers, and nothing that they and the rest could share.
+//! All signals are blocked, from the first instruction on, and one loop takes them from the
+//! kernel, one by one: so there are no handlers, and nothing that they and the rest could share.
 
 #![no_std]
 #![no_main]
@@ -9,54 +9,52 @@
 use core::arch::{asm, global_asm};
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
-use core::ptr::null;
+use core::ptr::{NonNull, null, null_mut};
+use core::slice;
 
 /// Numbers of the kernel's, for x86_64.
 mod kernel {
-    pub const READ: usize = 0;
-    pub const WRITE: usize = 1;
-    pub const OPEN: usize = 2;
-    pub const CLOSE: usize = 3;
-    pub const POLL: usize = 7;
-    pub const LSEEK: usize = 8;
-    pub const RT_SIGACTION: usize = 13;
-    pub const RT_SIGPROCMASK: usize = 14;
-    pub const IOCTL: usize = 16;
-    pub const DUP2: usize = 33;
-    pub const GETITIMER: usize = 36;
-    pub const ALARM: usize = 37;
-    pub const GETPID: usize = 39;
-    pub const FORK: usize = 57;
-    pub const EXECVE: usize = 59;
-    pub const EXIT: usize = 60;
-    pub const WAIT4: usize = 61;
-    pub const KILL: usize = 62;
-    pub const MKDIR: usize = 83;
-    pub const SETSID: usize = 112;
-    pub const RT_SIGTIMEDWAIT: usize = 128;
-    pub const SYNC: usize = 162;
-    pub const MOUNT: usize = 165;
-    pub const UMOUNT2: usize = 166;
-    pub const REBOOT: usize = 169;
-    pub const STATX: usize = 332;
+    pub const READ: u32 = 0;
+    pub const WRITE: u32 = 1;
+    pub const OPEN: u32 = 2;
+    pub const CLOSE: u32 = 3;
+    pub const POLL: u32 = 7;
+    pub const LSEEK: u32 = 8;
+    pub const RT_SIGACTION: u32 = 13;
+    pub const RT_SIGPROCMASK: u32 = 14;
+    pub const IOCTL: u32 = 16;
+    pub const ACCESS: u32 = 21;
+    pub const DUP2: u32 = 33;
+    pub const GETPID: u32 = 39;
+    pub const FORK: u32 = 57;
+    pub const EXECVE: u32 = 59;
+    pub const EXIT: u32 = 60;
+    pub const WAIT4: u32 = 61;
+    pub const KILL: u32 = 62;
+    pub const MKDIR: u32 = 83;
+    pub const TIMES: u32 = 100;
+    pub const SETPGID: u32 = 109;
+    pub const SETSID: u32 = 112;
+    pub const RT_SIGTIMEDWAIT: u32 = 128;
+    pub const SYNC: u32 = 162;
+    pub const MOUNT: u32 = 165;
+    pub const UMOUNT2: u32 = 166;
+    pub const REBOOT: u32 = 169;
 
     pub const EPERM: i32 = 1;
     pub const ENOENT: i32 = 2;
-    pub const ESRCH: i32 = 3;
-    pub const EINTR: i32 = 4;
-    pub const ECHILD: i32 = 10;
+    pub const EAGAIN: i32 = 11;
+    pub const EBUSY: i32 = 16;
 
     pub const SIGINT: i32 = 2;
     pub const SIGKILL: i32 = 9;
     pub const SIGUSR1: i32 = 10;
     pub const SIGUSR2: i32 = 12;
-    pub const SIGALRM: i32 = 14;
     pub const SIGTERM: i32 = 15;
     pub const SIGCHLD: i32 = 17;
     pub const SIGCONT: i32 = 18;
     pub const SIG_SETMASK: i32 = 2;
     pub const SIGNALS: i32 = 64;
-    pub const ITIMER_REAL: i32 = 0;
 
     pub const MS_RDONLY: u32 = 1;
     pub const MS_NOSUID: u32 = 2;
@@ -65,19 +63,18 @@ mod kernel {
     pub const MS_REMOUNT: u32 = 32;
     pub const UMOUNT_NOFOLLOW: u32 = 8;
 
-    pub const AT_FDCWD: i32 = -100;
+    pub const F_OK: u32 = 0;
     pub const O_RDONLY: u32 = 0;
     pub const O_WRONLY: u32 = 1;
     pub const O_RDWR: u32 = 2;
     pub const O_NOCTTY: u32 = 0o400;
     pub const O_APPEND: u32 = 0o2000;
     pub const O_NONBLOCK: u32 = 0o4000;
-    pub const SEEK_CUR: i32 = 1;
+    pub const SEEK_CUR: u32 = 1;
     pub const POLLOUT: i16 = 4;
-    pub const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
     pub const TIOCSCTTY: u32 = 0x540e;
-    pub const TIOCNOTTY: u32 = 0x5422;
-    pub const WNOHANG: i32 = 1;
+    pub const TIOCSPGRP: u32 = 0x5410;
+    pub const WNOHANG: u32 = 1;
 
     pub const MAGIC1: u32 = 0xfee1_dead;
     pub const MAGIC2: u32 = 0x2812_1969;
@@ -88,467 +85,661 @@ mod kernel {
 }
 use kernel::*;
 
-/// How long processes may take to end, in seconds.
-const GRACE: i32 = 5;
+/// How long processes may take to exit once they were told to, in hundredths of a second; and
+/// again once they were killed.
+const GRACE: u64 = 500;
+/// How long PID 1 sleeps at the most while that time runs, in nanoseconds.
+const TENTH: i64 = 100_000_000;
+/// How many children are reaped before the signals have their turn: else a flood of orphans
+/// could keep PID 1 from ever hearing that it is to stop.
+const TURN: i32 = 100;
 /// How deep mounts may be nested to be unmounted.
 const DEPTH: usize = 16;
-/// How many bytes are printed of a name from outside.
-const NAME_LIMIT: usize = 160;
+/// How many bytes a [`Buffer`] has room for: a little less than a page of the stack.
+const SIZE: usize = 4000;
+/// Where a name from outside ends in a line, if it is longer than that.
+const NAME_END: u32 = 200;
 /// To kill(2): all but PID 1.
 const EVERYONE: i32 = -1;
+/// To wait4(2): any child.
+const ANYONE: i32 = -1;
 /// Exit statuses, as shells have them.
 const NOT_EXECUTABLE: i32 = 126;
 const NOT_FOUND: i32 = 127;
-
-/// Makes a system call, which returns a negative errno if it fails.
-macro_rules! system {
-    ($number:expr $(, $a:expr $(, $b:expr $(, $c:expr $(, $d:expr $(, $e:expr)?)?)?)?)?) => {{
-        let returned: usize;
-        // SAFETY: what each caller passes is what that call takes.
-        unsafe {
-            asm!(
-                "syscall", inlateout("rax") $number => returned,
-                $(in("rdi") $a as usize, $(in("rsi") $b as usize, $(in("rdx") $c as usize,
-                $(in("r10") $d as usize, $(in("r8") $e as usize,)?)?)?)?)?
-                lateout("rcx") _, lateout("r11") _,
-            );
-        }
-        returned as i32
-    }};
-}
-
-/// A C string, or NULL.
-type Word = *const c_char;
+/// This and the signal.
+const KILLED: i32 = 128;
 
 /// What has to be remembered.
-struct State {
+struct Init {
     /// The program's PID; 0 if it is not running.
     program: i32,
-    /// How it ended; until it has, "killed".
+    /// How the program exited; until it has been reaped, as if it had been killed.
     exit_status: i32,
-    /// The reboot(2) command that ends the teardown; 0 if none is under way.
-    stopping: u32,
-    /// Whether the teardown has killed everyone.
-    killed: bool,
+    /// What reboot(2) is to do: the program has exited, or somebody asked PID 1 to stop. 0 if
+    /// not; reboot(2) has a 0, too, but not one that stops anything.
+    request: u32,
 }
 
+// The first instruction. It calls `main` with the address of what the kernel left on the stack;
+// by a call, because then the stack is aligned as the ABI wants it to be where a function begins.
 global_asm!(
     ".section .text._start, \"ax\"",
     ".globl _start",
     "_start:",
     "mov rdi, rsp",
-    "call {init}",
-    init = sym init,
+    "call {main}",
+    main = sym main,
 );
 
-/// Called with the address of what the kernel left on the stack: argc, argv, NULL, envp.
-extern "C" fn init(stack: *const usize) -> ! {
-    if system!(GETPID) != 1 {
-        let mut line = Line::new(c"init: must run as PID 1");
-        line.end();
+/// The life of PID 1. At `stack` are argc, argv, NULL, envp, NULL.
+extern "C" fn main(stack: *const usize) -> ! {
+    // From here on, no signal is lost and none interrupts: those that come stay pending until
+    // the loop below takes them.
+    block_signals(!0);
+    // Not `!= 1`: where system calls are filtered, even this one may fail.
+    if getpid() > 1 {
+        say(c"init: must run as PID 1\n", None, 0, 0);
         exit(1);
     }
-    // Where a container was started on a terminal, PID 1 controls it; the program is to.
-    system!(IOCTL, 0, TIOCNOTTY);
-    block_signals(!0);
     // Whoever started this PID 1 may have ignored some.
-    for signal in 1..=SIGNALS {
-        let default = [0u64; 4];
-        system!(RT_SIGACTION, signal, default.as_ptr(), 0, 8);
-    }
-    mount(c"proc", c"/proc", MS_NODEV, null());
-    mount(c"sysfs", c"/sys", MS_NODEV, null());
-    mount(c"devtmpfs", c"/dev", 0, null());
-    mount(c"devpts", c"/dev/pts", 0, null());
-    mount(c"tmpfs", c"/run", MS_NODEV, c"mode=755".as_ptr());
+    (1..SIGNALS + 1).rev().for_each(reset_signal);
+    mount_all();
     open_console();
-    reboot(CAD_OFF);
+    catch_ctrl_alt_del();
 
-    let default = [c"/etc/rc".as_ptr(), null()];
-    // SAFETY: the kernel put argc words and NULL there, and then the environment.
-    let (argv, envp) = unsafe {
-        let argv = stack.add(1).cast::<Word>();
-        (find_program(argv, default.as_ptr()), argv.add(*stack + 1))
-    };
-    let program = system!(FORK);
-    if program == 0 {
-        become_program(argv, envp);
-    }
-    let mut state = State { program, exit_status: 128 + SIGKILL, stopping: 0, killed: false };
-    if program < 0 {
-        // SAFETY: at least one word, then NULL.
-        cannot(c"run ", unsafe { *argv }, program);
-        state.exit_status = NOT_EXECUTABLE;
-        state.begin_teardown(POWER_OFF);
-    }
+    // SAFETY: the address is the kernel's.
+    let mut init = unsafe { Init::start_program(stack) };
     never_wait();
+
     loop {
-        state.reap_all();
-        state.heed_signal();
-    }
-}
-
-/// The first word that begins with `/`, with all that follow it.
-///
-/// # Safety
-///
-/// `argv` is at least one word, then NULL.
-unsafe fn find_program(mut argv: *const Word, default: *const Word) -> *const Word {
-    loop {
-        // SAFETY: NULL is still to come, and a word has a first byte.
-        unsafe {
-            argv = argv.add(1);
-            if (*argv).is_null() {
-                return default;
-            }
-            if **argv as u8 == b'/' {
-                return argv;
-            }
+        if init.request != 0 {
+            init.stop();
         }
-    }
-}
-
-fn become_program(argv: *const Word, envp: *const Word) -> ! {
-    system!(SETSID);
-    system!(IOCTL, 0, TIOCSCTTY, 0);
-    block_signals(0);
-    // SAFETY: at least one word, then NULL.
-    let path = unsafe { *argv };
-    let error = system!(EXECVE, path, argv, envp);
-    cannot(c"run ", path, error);
-    exit(if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE })
-}
-
-impl State {
-    fn reap_all(&mut self) {
-        let mut status = 0i32;
-        loop {
-            let pid = system!(WAIT4, -1isize, &raw mut status, WNOHANG, 0);
-            if pid <= 0 {
-                if pid == -ECHILD && self.stopping != 0 {
-                    self.finish();
-                }
-                return;
-            }
-            let (signal, code) = (status & 0x7f, status >> 8 & 0xff);
-            let mut line = Line::new(c"init: pid ");
-            line.number(pid as u32);
-            match signal {
-                0 => line.end_with(c" exited with status ", code),
-                _ => line.end_with(c" killed by signal ", signal),
-            }
-            if pid == self.program {
-                self.program = 0;
-                self.exit_status = if signal == 0 { code } else { 128 + signal };
-                self.begin_teardown(POWER_OFF);
-            }
-        }
-    }
-
-    /// Waits for a signal, and does what it asks for.
-    fn heed_signal(&mut self) {
-        let all = !0u64;
-        let signal = system!(RT_SIGTIMEDWAIT, &raw const all, 0, 0, 8);
-        if signal < 0 {
-            // A kernel that refuses this would have PID 1 spin.
-            if signal != -EINTR {
-                system!(POLL, 0, 0, -1isize);
-            }
-            return;
-        }
+        // Here PID 1 sleeps.
+        let signal = take_signal(None);
+        // Whatever came: no flood of other signals can keep PID 1 from reaping.
+        init.reap_all();
         match signal {
-            SIGCHLD => {}
-            SIGUSR1 => self.begin_teardown(HALT),
-            SIGUSR2 => self.begin_teardown(POWER_OFF),
-            SIGTERM | SIGINT => self.begin_teardown(RESTART),
-            // Anyone may send it, and then the timer's own is lost, because one that
-            // is pending is not sent twice; so the timer itself is asked.
-            SIGALRM if self.stopping != 0 => {
-                if !alarm_is_over() {
-                    return;
-                }
-                if self.killed {
-                    return self.finish();
-                }
-                self.killed = true;
-                press(SIGKILL);
-            }
+            0 | SIGCHLD => {}
+            SIGUSR1 => init.request = HALT,
+            SIGUSR2 => init.request = POWER_OFF,
+            // SIGINT is Ctrl-Alt-Del.
+            SIGTERM | SIGINT => init.request = RESTART,
             other => {
-                if self.program > 0 {
-                    system!(KILL, self.program, other);
+                if init.program != 0 {
+                    kill(init.program, other);
                 }
             }
         }
     }
+}
 
-    fn begin_teardown(&mut self, command: u32) {
-        if self.stopping == 0 {
-            self.stopping = command;
-            system!(KILL, EVERYONE, SIGTERM);
-            // A stopped process has to be woken to see that it is to end.
-            press(SIGCONT);
-        }
+/// If there is a /proc already, whoever started PID 1, such as a container engine, has prepared
+/// the rest, too.
+fn mount_all() {
+    if exists(c"/proc/mounts") {
+        return;
     }
+    mount_one(c"proc", c"/proc", MS_NODEV, None);
+    mount_one(c"sysfs", c"/sys", MS_NODEV, None);
+    mount_one(c"devtmpfs", c"/dev", 0, None);
+    mount_one(c"devpts", c"/dev/pts", 0, None);
+    // Unless it is told otherwise, a tmpfs is open to everyone.
+    mount_one(c"tmpfs", c"/run", MS_NODEV, Some(c"mode=755"));
+}
 
-    /// If the machine goes on all the same, so does PID 1.
-    fn finish(&mut self) {
-        alarm(0);
-        // Only the PID 1 of a whole machine may do this. What is mounted in a
-        // container belongs to whoever made it.
-        if reboot(CAD_OFF) >= 0 {
-            system!(SYNC);
-            unmount_all();
-        }
-        if reboot_is_refused(self.stopping) {
-            exit(self.exit_status);
-        }
-        self.stopping = 0;
-        self.killed = false;
+fn mount_one(kind: &'static CStr, target: &'static CStr, flags: u32, data: Option<&'static CStr>) {
+    let (kind, target) = (Word::from(kind), Word::from(target));
+    // It may be there; and if it cannot be made, mount(2) will say so.
+    mkdir(target);
+    match -mount(kind, target, flags | MS_NOSUID | MS_NOEXEC, data.map(Word::from)) {
+        // Where PID 1 may not mount, or something is mounted, there is nothing to say of it.
+        0 | EPERM | EBUSY => {}
+        error => say(c"init: cannot mount @: errno #\n", Some(target), error, 0),
     }
-}
-
-/// Sends everyone a signal, and SIGALRM to PID 1 when it should have been heeded.
-fn press(signal: i32) {
-    let returned = system!(KILL, EVERYONE, signal);
-    if returned < 0 && returned != -ESRCH {
-        cannot(c"signal ", c"everyone".as_ptr(), returned);
-    }
-    // Without a timer there can be no time to wait.
-    if alarm(GRACE) < 0 {
-        system!(KILL, EVERYONE, SIGKILL);
-    }
-}
-
-/// Calls reboot(2) in a child process: if the machine cannot be switched off, it
-/// ends its caller, and the kernel panics when PID 1 ends.
-fn reboot_is_refused(command: u32) -> bool {
-    let child = system!(FORK);
-    if child > 0 {
-        let mut status = 0i32;
-        let ended = system!(WAIT4, child as isize, &raw mut status, 0, 0);
-        // One that was killed, as where no memory is left, has said nothing.
-        if ended == child && status & 0x7f == 0 {
-            return status != 0;
-        }
-    }
-    let is_refused = reboot(command) < 0;
-    if child == 0 {
-        exit(is_refused.into());
-    }
-    is_refused
-}
-
-fn reboot(command: u32) -> i32 {
-    system!(REBOOT, MAGIC1, MAGIC2, command)
-}
-
-fn exit(status: i32) -> ! {
-    system!(EXIT, status);
-    loop {}
-}
-
-fn block_signals(set: u64) {
-    system!(RT_SIGPROCMASK, SIG_SETMASK, &raw const set, 0, 8);
-}
-
-/// Sends SIGALRM to PID 1, once, in so many seconds; 0 is never.
-fn alarm(seconds: i32) -> i32 {
-    system!(ALARM, seconds)
-}
-
-/// While the kernel is still busy with a timer that just went off, it says that a
-/// microsecond is left.
-fn alarm_is_over() -> bool {
-    // struct itimerval: an interval, and what is left; each is seconds and microseconds.
-    let mut timer = MaybeUninit::<[i64; 4]>::uninit();
-    if system!(GETITIMER, ITIMER_REAL, timer.as_mut_ptr()) < 0 {
-        return true;
-    }
-    // SAFETY: the call succeeded, so the kernel wrote it.
-    let [_, _, seconds, microseconds] = unsafe { timer.assume_init() };
-    seconds == 0 && microseconds < 1000
-}
-
-fn open(path: &CStr, flags: u32) -> i32 {
-    system!(OPEN, path.as_ptr(), flags, 0)
 }
 
 /// Opens the console on those of the descriptors 0, 1 and 2 that are closed.
 fn open_console() {
     loop {
         // open(2) takes the lowest descriptor that is free.
-        let mut descriptor = open(c"/dev/console", O_RDWR | O_NOCTTY);
-        if descriptor < 0 {
-            descriptor = open(c"/dev/null", O_RDWR);
+        let mut opened = open(c"/dev/console", O_RDWR | O_NOCTTY);
+        if opened < 0 {
+            opened = open(c"/dev/null", O_RDWR | O_NOCTTY);
         }
-        if !(0..=2).contains(&descriptor) {
-            system!(CLOSE, descriptor);
-            return;
+        if !(0..=2).contains(&opened) {
+            return close(opened);
         }
     }
 }
 
-/// Opens standard error once more, for PID 1 alone, so that it never waits for a
-/// terminal that nobody reads: poll(2) says that such a terminal can be written
-/// to as long as it has room for a part of a line. Not if it is a file on a disk,
-/// which keeps nobody waiting, and would get an offset of its own.
+/// Makes Ctrl-Alt-Del a SIGINT to PID 1. Returns whether it did: only the PID 1 of a whole
+/// machine may.
+#[inline(always)]
+fn catch_ctrl_alt_del() -> bool {
+    reboot(CAD_OFF) >= 0
+}
+
+/// Opens standard error once more, for PID 1 alone, so that it never waits for a terminal that
+/// nobody reads: poll(2) says that such a terminal can be written to as long as it has room for
+/// a part of a line. Not if it is a file on a disk, which keeps nobody waiting, and would get an
+/// offset of its own.
 fn never_wait() {
-    if system!(LSEEK, 2, 0, SEEK_CUR) < 0 {
-        let own = open(c"/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
-        system!(DUP2, own, 2);
-        system!(CLOSE, own);
+    if has_offset(2) {
+        return;
+    }
+    let own = open(c"/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_APPEND);
+    if own > 2 {
+        dup2(own, 2);
+        close(own);
     }
 }
 
-/// Mounts a file system, unless something is mounted there already.
-fn mount(kind: &CStr, target: &CStr, flags: u32, data: Word) {
-    // struct statx: a mask, the block size, the attributes, and more.
-    let mut status = MaybeUninit::<[u64; 32]>::uninit();
-    let path = target.as_ptr();
-    system!(MKDIR, path, 0o755);
-    if system!(STATX, AT_FDCWD, path, 0, 0, status.as_mut_ptr()) >= 0 {
-        // SAFETY: the call succeeded, so the kernel wrote it.
-        let attributes = unsafe { status.as_ptr().cast::<u64>().add(1).read() };
-        if attributes & STATX_ATTR_MOUNT_ROOT != 0 {
-            return;
+/// The first word of argv that begins with `/`, apart from PID 1's own name.
+///
+/// # Safety
+///
+/// `argv` is at least one word, then NULL.
+unsafe fn find_program(mut argv: *const Option<Word>) -> Option<*const Word> {
+    loop {
+        // SAFETY: NULL is still to come.
+        unsafe {
+            argv = argv.add(1);
+            if (*argv)?.bytes().next() == Some(b'/') {
+                return Some(argv.cast());
+            }
         }
     }
-    let flags = flags | MS_NOSUID | MS_NOEXEC;
-    let returned = system!(MOUNT, kind.as_ptr(), path, kind.as_ptr(), flags, data);
-    // In a container that may not mount, there is nothing to say of it.
-    if returned < 0 && returned != -EPERM {
-        cannot(c"mount ", path, returned);
+}
+
+/// Turns this process, a child of PID 1, into the program.
+///
+/// # Safety
+///
+/// `argv` is at least one word, then NULL; `envp` ends with NULL.
+#[inline(always)] // a call that never returns is not inlined by itself
+unsafe fn become_program(argv: *const Word, envp: *const Option<Word>) -> ! {
+    // Where PID 1 was started on a terminal, as in a container, the program is to be in its
+    // foreground; else it gets a session of its own, and the console with it.
+    if set_foreground(getpid()) >= 0 {
+        lead_process_group();
+    } else {
+        lead_session();
+        take_terminal();
+    }
+    block_signals(0);
+    // SAFETY: the caller's.
+    let (path, error) = unsafe { (*argv, execve(argv, envp)) };
+    exit(cannot_run(path, error))
+}
+
+/// Says why; `error` is an errno, negated. Returns what counts as the exit status.
+#[inline(never)]
+fn cannot_run(path: Word, error: i32) -> i32 {
+    say(c"init: cannot run @: errno #\n", Some(path), -error, 0);
+    if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE }
+}
+
+impl Init {
+    /// Starts the program. If that fails, PID 1 stops as if the program had exited.
+    ///
+    /// # Safety
+    ///
+    /// At `stack` are argc, argv, NULL, envp, NULL.
+    unsafe fn start_program(stack: *const usize) -> Self {
+        let default = [Some(Word::from(c"/etc/rc")), None];
+        // SAFETY: the caller's; both arrays are at least one word, then NULL.
+        unsafe {
+            let argv = stack.add(1).cast::<Option<Word>>();
+            let envp = argv.add(*stack + 1);
+            let argv = find_program(argv).unwrap_or(default.as_ptr().cast());
+            match fork() {
+                0 => become_program(argv, envp),
+                error if error < 0 => {
+                    Self { program: 0, exit_status: cannot_run(*argv, error), request: POWER_OFF }
+                }
+                program => Self { program, exit_status: KILLED + SIGKILL, request: 0 },
+            }
+        }
+    }
+
+    /// Reaps the children that have exited. Returns whether any are left.
+    #[inline(never)]
+    fn reap_all(&mut self) -> bool {
+        for _ in 0..TURN {
+            let (pid, status) = wait();
+            if pid <= 0 {
+                return pid == 0;
+            }
+            let (signal, code) = (status & 0x7f, status >> 8 & 0xff);
+            let (text, number, exit_status) = match signal {
+                0 => (c"init: pid # exited with status #\n", code, code),
+                _ => (c"init: pid # killed by signal #\n", signal, KILLED + signal),
+            };
+            say(text, None, pid, number);
+            if pid == self.program {
+                *self = Init { program: 0, exit_status, request: POWER_OFF };
+            }
+        }
+        // There may be more. They are next, after the signals that ask PID 1 to stop: of those
+        // that are pending, the kernel hands out the one with the lowest number first.
+        kill(1, SIGCHLD);
+        true
+    }
+
+    /// Stops everyone, then the machine. Returns if the machine goes on all the same.
+    fn stop(&mut self) {
+        let command = self.request;
+        self.stop_everyone();
+        // What is mounted in a container belongs to whoever made it.
+        if !catch_ctrl_alt_del() {
+            exit(self.exit_status);
+        }
+        // The disks may take as long as they need, so a child process sees to them, while PID 1
+        // goes on listening. And reboot(2) itself exits where the machine cannot be switched
+        // off; if PID 1 did, the kernel would panic.
+        self.exit_status = 1;
+        let child = fork();
+        if child > 0 {
+            self.program = child;
+            // Whatever comes now but news of the child asks PID 1 not to wait for the disks.
+            while self.reap_all() && matches!(take_signal(None), 0 | SIGCHLD) {}
+        } else {
+            sync();
+            unmount_all();
+        }
+        // The child gets here; and PID 1, unless the child has been here.
+        if self.exit_status != 0 {
+            reboot(command);
+        }
+        if child == 0 {
+            exit(0);
+        }
+        self.request = 0;
+    }
+
+    /// Asks every process to exit, waits until they have, and kills those that have not.
+    fn stop_everyone(&mut self) {
+        let mut signal = SIGTERM;
+        loop {
+            kill(EVERYONE, signal);
+            // A process that was stopped has to be woken to see that it is to exit.
+            kill(EVERYONE, SIGCONT);
+            let deadline = hundredths().wrapping_add(GRACE);
+            while self.reap_all() && hundredths() < deadline {
+                take_signal_within(TENTH);
+            }
+            if signal == SIGKILL {
+                break;
+            }
+            signal = SIGKILL;
+        }
+        // Whatever else was asked for in the meantime: it is being done.
+        while take_signal_within(0) > 0 {}
     }
 }
 
 /// What cannot be unmounted is made read-only, and so is the root.
 fn unmount_all() {
-    // At the limit on descriptors, there would be none for the list.
-    system!(CLOSE, 0);
-    // The list begins with what was mounted first, which cannot go before what
-    // is mounted inside it; so each time, the innermost go.
-    for _ in 0..DEPTH {
-        let list = open(c"/proc/mounts", O_RDONLY);
-        let mut target = Buffer::<4096>::new();
-        while next_target(list, &mut target).is_some() {
-            let path = target.bytes.as_ptr();
-            if system!(UMOUNT2, path, UMOUNT_NOFOLLOW) < 0 {
-                system!(MOUNT, path, path, path, MS_REMOUNT | MS_RDONLY, 0);
-            }
-        }
-        system!(CLOSE, list);
-    }
-}
-
-/// Takes a line of /proc/mounts, `device target type options 0 0`, in which a
-/// space in the target is written `\040`. `None` at the end.
-fn next_target(list: i32, target: &mut Buffer<4096>) -> Option<()> {
-    target.length = 0;
-    let mut field = 0;
-    loop {
-        match next(list)? {
-            b'\n' => break,
-            b' ' => field += 1,
-            _ if field != 1 => {}
-            b'\\' => {
-                let mut byte = 0;
-                for _ in 0..3 {
-                    byte = byte << 3 | next(list)? & 7;
+    // The list begins with what was mounted first, which cannot go before what is mounted
+    // inside it; so each time, the innermost go.
+    for _ in (0..DEPTH).rev() {
+        // The list becomes descriptor 0. At the limit on descriptors, there is no other.
+        close(0);
+        open(c"/proc/mounts", O_RDONLY);
+        let mut word = Buffer::empty();
+        loop {
+            match next() {
+                0 => break,
+                1..=b' ' => {
+                    // What begins with `/` is a mount point, or unmounting it is an error and
+                    // no more. A word that does not fit is too long for a path.
+                    if let Some(path) =
+                        word.as_word().filter(|path| path.bytes().next() == Some(b'/'))
+                        && unmount(path) < 0
+                    {
+                        mount(path, path, MS_REMOUNT | MS_RDONLY, None);
+                    }
+                    word = Buffer::empty();
                 }
-                target.push(byte);
+                // A space in a name is written as `\040`, three octal digits.
+                b'\\' => word.push((0..3).fold(0, |byte, _| byte << 3 | next() & 7)),
+                byte => word.push(byte),
             }
-            byte => target.push(byte),
         }
     }
-    target.push(0);
-    Some(())
 }
 
-/// The next byte of a file.
-fn next(file: i32) -> Option<u8> {
-    let mut byte = 0u8;
-    system!(READ, file, &raw mut byte, 1);
-    (byte != 0).then_some(byte)
+/// The next byte of descriptor 0; 0 at the end.
+#[inline(never)]
+fn next() -> u8 {
+    let mut byte = 0;
+    read(0, &mut byte);
+    byte
 }
 
-/// Bytes in a row.
-struct Buffer<const SIZE: usize> {
+/// A C string by the address of its first byte, as the kernel takes and passes it. (A `&CStr`
+/// carries its length, too.) Whoever makes one answers for it: that the bytes last as long as it
+/// does.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Word(NonNull<c_char>);
+
+impl From<&'static CStr> for Word {
+    fn from(string: &'static CStr) -> Self {
+        Self(NonNull::from(string).cast())
+    }
+}
+
+impl Word {
+    fn as_ptr(self) -> *const c_char {
+        self.0.as_ptr()
+    }
+
+    /// Its bytes, without the 0 at the end.
+    fn bytes(self) -> impl Iterator<Item = u8> {
+        let mut next = self.0;
+        core::iter::from_fn(move || {
+            // SAFETY: a C string goes on until a 0, which this never passes.
+            unsafe {
+                let byte = next.read() as u8;
+                next = next.add(1);
+                (byte != 0).then_some(byte)
+            }
+        })
+    }
+}
+
+/// Bytes in a row, on the stack. The length comes first, where instructions reach it with a
+/// short distance.
+#[repr(C)]
+struct Buffer {
+    length: u32,
     bytes: [MaybeUninit<u8>; SIZE],
-    length: usize,
 }
 
-impl<const SIZE: usize> Buffer<SIZE> {
-    const fn new() -> Self {
-        Buffer { bytes: [MaybeUninit::uninit(); SIZE], length: 0 }
+impl Buffer {
+    const fn empty() -> Self {
+        Self { length: 0, bytes: [MaybeUninit::uninit(); SIZE] }
     }
 
     /// Adds a byte; what does not fit is dropped.
     #[inline(never)]
     fn push(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.length) {
+        if let Some(place) = self.bytes.get_mut(self.length as usize) {
             place.write(byte);
             self.length += 1;
         }
     }
-}
 
-/// One line. It is one write(2), so that the lines of several processes never tear.
-struct Line(Buffer<256>);
-
-impl Line {
-    fn new(text: &CStr) -> Line {
-        let mut line = Line(Buffer::new());
-        line.name(text.as_ptr());
-        line
+    /// Adds a number in decimal.
+    fn push_number(&mut self, number: u32) {
+        let (rest, digit) = (number / 10, number % 10);
+        if rest > 0 {
+            self.push_number(rest);
+        }
+        self.push(b'0' + digit as u8);
     }
 
-    /// Adds a name. What could move the cursor, or is not ASCII, as a question mark.
-    fn name(&mut self, mut name: Word) {
-        for _ in 0..NAME_LIMIT {
-            // SAFETY: a C string goes on until a 0, which this never passes.
-            let byte = unsafe { *name } as u8;
-            name = name.wrapping_add(1);
-            match byte {
-                0 => return,
-                b' '..=b'~' => self.0.push(byte),
-                _ => self.0.push(b'?'),
+    /// Adds a name from outside. Whatever could move the cursor or begin an escape sequence is
+    /// shown as `?`, and so is all that is not ASCII.
+    fn push_name(&mut self, name: Option<Word>) {
+        let Some(name) = name else { return };
+        for byte in name.bytes() {
+            if self.length < NAME_END {
+                self.push(if matches!(byte, b' '..=b'~') { byte } else { b'?' });
             }
         }
     }
 
-    fn number(&mut self, number: u32) {
-        if number > 9 {
-            self.number(number / 10);
-        }
-        self.0.push(b'0' + (number % 10) as u8);
+    /// The bytes so far.
+    fn as_bytes(&self) -> &[u8] {
+        // SAFETY: `push` wrote the first `length` bytes, and never more than there are.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), self.length as usize) }
     }
 
-    fn end_with(&mut self, text: &CStr, number: i32) {
-        self.name(text.as_ptr());
-        self.number(number as u32);
-        self.end();
-    }
-
-    /// Prints it, if it is taken at once: PID 1 does not wait for a pipe that is
-    /// full, nor earn a SIGPIPE from one that nobody reads any more.
-    fn end(&mut self) {
-        self.0.push(b'\n');
-        #[repr(C)]
-        struct PollFd(i32, i16, i16);
-        let mut wanted = PollFd(2, POLLOUT, 0);
-        system!(POLL, &raw mut wanted, 1, 0);
-        if wanted.2 == POLLOUT {
-            system!(WRITE, 2, self.0.bytes.as_ptr(), self.0.length);
-        }
+    /// The bytes so far as a C string, if there is room for the 0 at its end.
+    fn as_word(&mut self) -> Option<Word> {
+        self.bytes.get_mut(self.length as usize)?.write(0);
+        Some(Word(NonNull::from(&mut self.bytes).cast()))
     }
 }
 
-/// Prints `init: cannot mount /proc: errno 2`.
-fn cannot(act: &CStr, name: Word, returned: i32) {
-    let mut line = Line::new(c"init: cannot ");
-    line.name(act.as_ptr());
-    line.name(name);
-    line.end_with(c": errno ", -returned);
+/// Prints a text to standard error, with `name` in place of an `@`, and a number in place of each
+/// `#`. It is one write(2), so that the lines of several processes never tear. If it would have
+/// to wait, because that is a pipe that is full or a terminal that was stopped, it prints nothing.
+#[inline(never)]
+fn say(text: &'static CStr, name: Option<Word>, mut number: i32, next: i32) {
+    let mut line = Buffer::empty();
+    for byte in Word::from(text).bytes() {
+        match byte {
+            b'@' => line.push_name(name),
+            b'#' => {
+                line.push_number(number as u32);
+                number = next;
+            }
+            _ => line.push(byte),
+        }
+    }
+    if is_writable(2) {
+        write(2, line.as_bytes());
+    }
+}
+
+// The system calls: see syscall(2). Those that fail return an errno, negated.
+
+/// Makes a system call: its number, a constant, then up to five arguments, numbers of at most 64
+/// bits or addresses. As unsafe as what the call does with these arguments.
+macro_rules! syscall {
+    ($number:ident $(, $a:expr $(, $b:expr $(, $c:expr $(, $d:expr $(, $e:expr)?)?)?)?)?) => {{
+        let returned: isize;
+        asm!(
+            // Either way the number is in eax; a small one takes two bytes less so.
+            ".if {number} < 128", "push {number}", "pop rax", ".else", "mov eax, {number}", ".endif",
+            "syscall",
+            number = const kernel::$number,
+            $(in("rdi") $a, $(in("rsi") $b, $(in("rdx") $c, $(in("r10") $d, $(in("r8") $e,)?)?)?)?)?
+            lateout("rax") returned, lateout("rcx") _, lateout("r11") _,
+        );
+        returned
+    }};
+}
+
+#[inline(never)]
+fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: there is no other thread.
+        unsafe { syscall!(EXIT, status) };
+    }
+}
+
+fn getpid() -> i32 {
+    // SAFETY: reads and writes no memory.
+    unsafe { syscall!(GETPID) as i32 }
+}
+
+/// Returns the child's PID to the parent, 0 to the child.
+fn fork() -> i32 {
+    // SAFETY: the child goes on with a copy of all memory.
+    unsafe { syscall!(FORK) as i32 }
+}
+
+/// Returns only if it failed.
+///
+/// # Safety
+///
+/// Both arrays end with NULL.
+unsafe fn execve(argv: *const Word, envp: *const Option<Word>) -> i32 {
+    // SAFETY: the caller's.
+    unsafe { syscall!(EXECVE, (*argv).as_ptr(), argv, envp) as i32 }
+}
+
+/// Reaps a child if one has exited. Returns its PID, or 0, and how it exited.
+#[inline(never)]
+fn wait() -> (i32, i32) {
+    let mut status = 0i32;
+    // SAFETY: writes the status, and no struct rusage.
+    let pid = unsafe { syscall!(WAIT4, ANYONE, &raw mut status, WNOHANG, null::<u8>()) };
+    (pid as i32, status)
+}
+
+fn kill(pid: i32, signal: i32) {
+    // SAFETY: reads and writes no memory.
+    unsafe { syscall!(KILL, pid, signal) };
+}
+
+/// What the kernel wants to be told with each set of signals.
+const SET_SIZE: usize = size_of::<u64>();
+
+/// Makes `set` the set of blocked signals.
+#[inline(never)]
+fn block_signals(set: u64) {
+    // SAFETY: reads a set of the size given.
+    unsafe { syscall!(RT_SIGPROCMASK, SIG_SETMASK, &raw const set, null::<u8>(), SET_SIZE) };
+}
+
+/// Gives a signal its default disposition.
+fn reset_signal(signal: i32) {
+    // struct sigaction: a handler, flags, a restorer, a set of signals.
+    let default = [0u64; 4];
+    // SAFETY: reads one of these, with a set of the size given.
+    unsafe { syscall!(RT_SIGACTION, signal, &raw const default, null::<u8>(), SET_SIZE) };
+}
+
+/// struct timespec: seconds, nanoseconds.
+type Time = [i64; 2];
+
+/// Sleeps until any signal is pending, but no longer than `timeout`, and takes it, the one with
+/// the lowest number first. Returns 0 if none came.
+#[inline(never)]
+fn take_signal(timeout: Option<&Time>) -> i32 {
+    let all = !0u64;
+    let timeout = timeout.map_or(null(), |timeout| &raw const *timeout);
+    // SAFETY: reads a set of the size given, and a time.
+    let signal =
+        unsafe { syscall!(RT_SIGTIMEDWAIT, &raw const all, null::<u8>(), timeout, SET_SIZE) }
+            as i32;
+    if signal > 0 {
+        return signal;
+    }
+    if signal != -EAGAIN {
+        // Where the kernel refuses this, PID 1 looks now and then instead of spinning.
+        // SAFETY: no descriptors.
+        unsafe { syscall!(POLL, null_mut::<u8>(), 0, 100) };
+    }
+    0
+}
+
+/// The same with a number of nanoseconds, less than a second.
+fn take_signal_within(nanoseconds: i64) -> i32 {
+    take_signal(Some(&[0, nanoseconds]))
+}
+
+/// Hundredths of a second since some time in the past; a number next to the greatest where the
+/// kernel refuses to say.
+fn hundredths() -> u64 {
+    // SAFETY: where there is no struct to write to, nothing is written.
+    unsafe { syscall!(TIMES, null::<u8>()) as u64 }
+}
+
+#[inline(never)]
+fn reboot(command: u32) -> i32 {
+    // SAFETY: no command that we have reads memory.
+    unsafe { syscall!(REBOOT, MAGIC1, MAGIC2, command) as i32 }
+}
+
+fn sync() {
+    // SAFETY: reads and writes no memory.
+    unsafe { syscall!(SYNC) };
+}
+
+fn exists(path: &'static CStr) -> bool {
+    // SAFETY: a C string.
+    unsafe { syscall!(ACCESS, path.as_ptr(), F_OK) as i32 >= 0 }
+}
+
+fn mkdir(path: Word) {
+    // SAFETY: a C string.
+    unsafe { syscall!(MKDIR, path.as_ptr(), 0o755u32) };
+}
+
+fn mount(kind: Word, target: Word, flags: u32, data: Option<Word>) -> i32 {
+    let data = data.map_or(null(), Word::as_ptr);
+    // SAFETY: C strings, or NULL. The source is a mere name for what PID 1 mounts: the kind.
+    unsafe {
+        syscall!(MOUNT, kind.as_ptr(), target.as_ptr(), kind.as_ptr(), u64::from(flags), data)
+            as i32
+    }
+}
+
+fn unmount(target: Word) -> i32 {
+    // SAFETY: a C string.
+    unsafe { syscall!(UMOUNT2, target.as_ptr(), UMOUNT_NOFOLLOW) as i32 }
+}
+
+#[inline(never)]
+fn open(path: &'static CStr, flags: u32) -> i32 {
+    // SAFETY: a C string.
+    unsafe { syscall!(OPEN, path.as_ptr(), flags) as i32 }
+}
+
+fn close(descriptor: i32) {
+    // SAFETY: nobody here uses a descriptor after that.
+    unsafe { syscall!(CLOSE, descriptor) };
+}
+
+fn dup2(descriptor: i32, copy: i32) {
+    // SAFETY: as above.
+    unsafe { syscall!(DUP2, descriptor, copy) };
+}
+
+fn has_offset(descriptor: i32) -> bool {
+    // SAFETY: reads and writes no memory.
+    unsafe { syscall!(LSEEK, descriptor, 0usize, SEEK_CUR) >= 0 }
+}
+
+fn read(descriptor: i32, byte: &mut u8) {
+    // SAFETY: writes this byte, or nothing.
+    unsafe { syscall!(READ, descriptor, &raw mut *byte, 1usize) };
+}
+
+fn write(descriptor: i32, bytes: &[u8]) {
+    // SAFETY: reads these bytes.
+    unsafe { syscall!(WRITE, descriptor, bytes.as_ptr(), bytes.len()) };
+}
+
+/// Whether a line that is written now is taken, and at once. Not if nobody reads it any more:
+/// write(2) would send a SIGPIPE.
+fn is_writable(descriptor: i32) -> bool {
+    #[repr(C)]
+    struct PollFd(i32, i16, i16);
+    let mut wanted = PollFd(descriptor, POLLOUT, 0);
+    // SAFETY: reads and writes one of these.
+    unsafe { syscall!(POLL, &raw mut wanted, 1, 0) };
+    wanted.2 == POLLOUT
+}
+
+/// Makes a process group that leads a session the foreground of the terminal on descriptor 0.
+fn set_foreground(group: i32) -> i32 {
+    // SAFETY: reads the number.
+    unsafe { syscall!(IOCTL, 0, TIOCSPGRP, &raw const group) as i32 }
+}
+
+/// Puts this process into a process group of its own.
+fn lead_process_group() {
+    // SAFETY: reads and writes no memory.
+    unsafe { syscall!(SETPGID, 0, 0) };
+}
+
+fn lead_session() {
+    // SAFETY: reads and writes no memory.
+    unsafe { syscall!(SETSID) };
+}
+
+/// Makes the terminal on descriptor 0 the one that controls this session.
+fn take_terminal() {
+    // SAFETY: reads and writes no memory.
+    unsafe { syscall!(IOCTL, 0, TIOCSCTTY, 0usize) };
 }
 
 #[panic_handler]

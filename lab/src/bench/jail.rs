@@ -83,6 +83,8 @@ pub struct Launch {
     pub prepare: Option<Rc<Prepare>>,
     /// The system calls, of it and of all its descendants, that strace(1) writes down.
     pub strace: Option<String>,
+    /// Which of them takes longer, as strace's `inject` has it.
+    pub delay: Option<String>,
 }
 
 /// What is done, in the process that becomes PID 1, before it starts.
@@ -209,7 +211,7 @@ impl Jail {
         let mut run = self.start_with(launch, |pid| {
             if let Some(calls) = &launch.strace {
                 let file = self.root.join(format!("out/{}.trace", self.runs.get() - 1));
-                strace = Some(attach_strace(pid, calls, &file)?);
+                strace = Some(attach_strace(pid, calls, launch.delay.as_deref(), &file)?);
             }
             Ok(())
         })?;
@@ -367,8 +369,9 @@ pub fn bind(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Has strace(1) write down these system calls of a process and of its descendants.
-fn attach_strace(pid: Pid, calls: &str, file: &Path) -> Result<Child> {
+fn attach_strace(pid: Pid, calls: &str, delay: Option<&str>, file: &Path) -> Result<Child> {
     let mut strace = Command::new("strace");
+    strace.args(delay.map(|delay| format!("--inject={delay}")));
     strace.args(["-f", "-s", "512", "-e", &format!("trace={calls}"), "-p", &pid.to_string(), "-o"]);
     strace.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut strace = strace.spawn().context("strace, which has to be installed")?;
@@ -516,11 +519,14 @@ impl Drop for Run {
     fn drop(&mut self) {
         if !self.has_ended {
             let _ = kill(self.pid, Signal::SIGKILL);
-            let _ = waitpid(self.pid, None);
         }
+        // Before the wait: what strace delays cannot exit, not even killed.
         if let Some(mut strace) = self.strace.take() {
             let _ = strace.kill();
             let _ = strace.wait();
+        }
+        if !self.has_ended {
+            let _ = waitpid(self.pid, None);
         }
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(self.path.with_extension("console"));

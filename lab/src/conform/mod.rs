@@ -176,6 +176,12 @@ impl Setup {
         self
     }
 
+    /// With one of these calls taking so many seconds longer.
+    fn delay(mut self, call: &str, seconds: u32) -> Setup {
+        self.0.delay = Some(format!("{call}:delay_enter={seconds}s"));
+        self
+    }
+
     /// With something done before, to the process and to its root file system.
     fn prepare(mut self, prepare: impl Fn(&Path) -> Result<()> + 'static) -> Setup {
         let prepare: Rc<Prepare> = Rc::new(prepare);
@@ -206,7 +212,7 @@ struct Outcome {
 enum End {
     /// It exited.
     Status(i32),
-    /// A signal ended it: 2 is the kernel's way to say that its namespace was
+    /// A signal killed it: 2 is the kernel's way to say that its namespace was
     /// halted or powered off, 1 that it was restarted (reboot(2)).
     Signal(i32),
 }

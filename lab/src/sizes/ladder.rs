@@ -327,7 +327,8 @@ fn report(
         count(shipped),
         change(before, shipped),
         format!(
-            "signals have handlers, and {} of the system calls are rustix's, which are safe to make",
+            "the system calls that rustix offers are made by rustix, which makes them safe ({} of \
+             them are measured in COSTS.md)",
             costs::CALL_COUNT
         ),
         String::new(),

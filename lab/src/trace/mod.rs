@@ -313,10 +313,10 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// Whether PID 1 waits for a child.
+    /// Whether PID 1 waits for a signal, which tells it of a child.
     fn first_waits(&self) -> bool {
         let making = self.tracees.get(&self.first).and_then(|tracee| tracee.making);
-        making.is_some_and(|index| self.calls[index].name == Sysno::wait4)
+        making.is_some_and(|index| self.calls[index].name == Sysno::rt_sigtimedwait)
     }
 
     /// Whether a jump goes to the beginning of another function.
