@@ -89,7 +89,7 @@ any:124 | any:137)
     ;;
 end:143) echo "picoinit: the machine was ended from outside" ;;
 *:0) ;;
-*) fail "${1##*/} ended with status $status" ;;
+*) fail "${1##*/} exited with status $status" ;;
 esac
 case $expect in
 panic)
@@ -98,7 +98,7 @@ verdict)
     [ "$panicked" ] && fail "panicked: the kernel gave up; the reason stands after 'Kernel panic - not syncing'"
     said=$(tr -d '\r' 2>/dev/null <"$verdict")
     case $said in
-    'status 0') echo 'picoinit: the program ended with status 0, and the machine is off' ;;
+    'status 0') echo 'picoinit: the program exited with status 0, and the machine is off' ;;
     '')
         hint=
         [ ! "${WITHOUT:-}${ONLY:-}" ] ||
@@ -106,14 +106,14 @@ verdict)
         fail "lost: the machine ended, but the program never said how it did (it writes 'status N' to \$VERDICT)$hint"
         ;;
     'status '*[!0-9]* | 'status ') not_one_line ;;
-    'status '*) fail "the program ended with $said" ;;
+    'status '*) fail "the program exited with $said" ;;
     *) not_one_line ;;
     esac ;;
 any)
     if [ "$panicked" ]; then
         echo 'picoinit: the kernel panicked'
     else
-        echo 'picoinit: the machine ended by itself'
+        echo 'picoinit: the machine stopped'
     fi
     ;;
 end)

@@ -113,12 +113,12 @@ esac > $VERDICT
     boot.demand(boot.kernel.contains("reboot: Power down"), "it powers off");
 
     let with_console = tree.run(&[]);
-    with_console.demand_failure("picoinit: the program ended with status 1");
+    with_console.demand_failure("picoinit: the program exited with status 1");
 
     let naive = TempDir::new();
     let init = naive.script("init", &format!("{NAIVE}/etc/rc\n/bin/busybox poweroff -f\n"));
     let left_alone = tree.run(&[no_console, &format!("INIT={init}")]);
-    left_alone.demand_failure("picoinit: the program ended with status 2");
+    left_alone.demand_failure("picoinit: the program exited with status 2");
 }
 
 #[test]

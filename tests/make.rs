@@ -469,16 +469,16 @@ fn a_boot_is_judged_by_what_was_said() {
         ("verdict", "echo all is well > $VERDICT".into(), "lost: "),
         ("verdict", "echo status 0 1 > $VERDICT".into(), "lost: "),
         ("verdict", format!("{SAY_0} {SAY_0} cat $VERDICT $VERDICT > x; mv x $VERDICT"), "lost: "),
-        ("verdict", "echo status 3 > $VERDICT".into(), "the program ended with status 3"),
+        ("verdict", "echo status 3 > $VERDICT".into(), "the program exited with status 3"),
         ("verdict", format!("{SAY_0} {SAY_PANIC}"), "panicked: "),
-        ("verdict", format!("{SAY_0} exit 3"), "sh ended with status 3"),
+        ("verdict", format!("{SAY_0} exit 3"), "sh exited with status 3"),
         ("panic", SAY_0.into(), "the kernel did not panic"),
-        ("panic", format!("{SAY_PANIC} exit 3"), "sh ended with status 3"),
+        ("panic", format!("{SAY_PANIC} exit 3"), "sh exited with status 3"),
         ("end", SAY_PANIC.into(), "panicked: "),
-        ("end", "exit 3".into(), "sh ended with status 3"),
+        ("end", "exit 3".into(), "sh exited with status 3"),
         // Whoever ends a machine that was to have a result has none.
-        ("verdict", format!("{SAY_0} exit 143"), "sh ended with status 143"),
-        ("panic", format!("{SAY_PANIC} exit 143"), "sh ended with status 143"),
+        ("verdict", format!("{SAY_0} exit 143"), "sh exited with status 143"),
+        ("panic", format!("{SAY_PANIC} exit 143"), "sh exited with status 143"),
     ] {
         let (status, said) = judge(expect, 9, &qemu);
         assert_eq!(status, Some(1), "{expect}: {qemu}: {said}");

@@ -100,7 +100,7 @@ fn make_says_how_a_boot_went_wrong() {
     let lost = Tree::new("");
     lost.run(&UML).demand_failure("picoinit: lost: ");
     let status = Tree::new("echo status 3 > $VERDICT\n");
-    status.run(&UML).demand_failure("picoinit: the program ended with status 3");
+    status.run(&UML).demand_failure("picoinit: the program exited with status 3");
 
     let folder = TempDir::new();
     let naive = "/bin/busybox mount -t devtmpfs devtmpfs /dev\necho status 0 > $VERDICT\n";

@@ -23,7 +23,7 @@ int main(void)
 	}
 	int status;
 	if (waitpid(program, &status, 0) == program)
-		printf("ignore: the program ended with status %d\n", WEXITSTATUS(status));
+		printf("ignore: the program exited with status %d\n", WEXITSTATUS(status));
 	else
 		perror("ignore: the program has ended, but not even wait4(2) knows how");
 	fflush(stdout);
