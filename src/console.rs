@@ -6,10 +6,9 @@
 //! all the same.
 
 use crate::sys::open;
-use rustix::fs::{OFlags, tell};
 use rustix::process::{getpid, ioctl_tiocsctty, setpgid, setsid};
 use rustix::stdio::{dup2_stderr, stderr, stdin};
-use rustix::{fd::BorrowedFd, io::close, termios::tcsetpgrp};
+use rustix::{fd::BorrowedFd, fs::OFlags, fs::tell, io::close, termios::tcsetpgrp};
 
 /// Opens the console on those of the descriptors 0, 1 and 2 that are closed; or /dev/null if
 /// there is no console, so that no file that a program opens later becomes its standard error

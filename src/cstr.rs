@@ -1,7 +1,6 @@
 //! C strings as the kernel passes them.
 
-use core::ffi::{CStr, c_char};
-use core::{ptr::NonNull, slice::from_raw_parts};
+use core::{ffi::CStr, ffi::c_char, ptr::NonNull, slice::from_raw_parts};
 
 /// A C string by the address of its first byte. The kernel makes argv and envp of these: arrays
 /// of `Option<ThinCStr>`, which end with `None`, a NULL. (A `&CStr` carries its length, too.)

@@ -19,18 +19,18 @@ const KILLED: i32 = 128 + Signal::KILL.as_raw();
 extern "C" fn main(stack: *const usize) -> ! {
     // From here on, no signal is lost and none interrupts: signals stay pending until the loop
     // below takes them.
-    signals::block(signals::TAKEN);
+    signals::block(signals::ALL);
     // Not `!= 1`: where system calls are filtered, even this one may fail.
     if Pid::as_raw(Some(getpid())) > 1 {
         say::say(c"init: must run as PID 1\n", None, 0, 0);
         sys::exit(1);
     }
-    signals::reset_all();
-    mounts::mount_all();
-    console::open_descriptors();
     if cfg!(feature = "signals") {
+        signals::reset_all();
         signals::catch_ctrl_alt_del();
     }
+    mounts::mount_all();
+    console::open_descriptors();
 
     // All that PID 1 remembers. For processes to exit, it gives them 500 hundredths of a second.
     let mut init = Init { program: None, exit_status: KILLED, request: None, grace: 500 };
@@ -53,6 +53,7 @@ extern "C" fn main(stack: *const usize) -> ! {
             reap::reap_all(&mut init);
             match signal {
                 None | Some(Signal::CHILD) => {}
+                Some(_) if cfg!(not(feature = "signals")) => {}
                 // In a container, the program answers all of them itself.
                 Some(other) if cfg!(feature = "container") => container::pass_on(&mut init, other),
                 Some(Signal::USR1) => break RebootCommand::Halt,

@@ -3,8 +3,7 @@
 //! The kernel gives PID 1 an almost empty root. /proc and /sys are how programs ask the kernel
 //! things, /dev is how they reach devices.
 
-use crate::say::{Buffer, say};
-use crate::{cstr::ThinCStr, sys::open};
+use crate::{cstr::ThinCStr, say::Buffer, say::say, sys::open};
 use core::ffi::CStr;
 use rustix::fs::{Access, Mode, OFlags, access, mkdir};
 use rustix::io::{Errno, close, read};
@@ -45,19 +44,23 @@ const DEPTH: usize = 16;
 /// Unmounts everything, so that nothing written is lost. What cannot be unmounted, such as the
 /// root, is made read-only, which serves as well.
 pub fn unmount_all() {
-    // A file system in use by one that is mounted on it cannot go, and comes first in the list:
-    // so each turn takes at least one level.
-    for _ in (0..DEPTH).rev() {
-        // The list becomes descriptor 0: at the limit on descriptors, there is no other.
-        // SAFETY: nobody here uses what it was before.
-        unsafe { close(0) };
-        open(c"/proc/mounts", OFlags::RDONLY);
-        for_each_path(next_byte, |path| {
-            if unmount(path, UnmountFlags::NOFOLLOW).is_err() {
-                let _ = mount_remount(path, MountFlags::RDONLY, c"");
-            }
-        });
-    }
+    // A file system that has another mounted on it is in use, and comes first in the list: so
+    // each turn takes at least one level.
+    (0..DEPTH).for_each(|_| unmount_unused());
+}
+
+/// Unmounts what is not in use.
+#[inline(never)] // its buffer would take up memory from the start
+fn unmount_unused() {
+    // The list becomes descriptor 0: at the limit on descriptors, there is no other.
+    // SAFETY: nobody here uses what it was before.
+    unsafe { close(0) };
+    open(c"/proc/mounts", OFlags::RDONLY);
+    for_each_word(next_byte, |word| {
+        if unmount(word, UnmountFlags::NOFOLLOW).is_err() {
+            let _ = mount_remount(word, MountFlags::RDONLY, c"");
+        }
+    });
 }
 
 /// The next byte of descriptor 0; 0 at the end of the file, and if it cannot be read.
@@ -68,21 +71,17 @@ fn next_byte() -> u8 {
     byte[0]
 }
 
-/// Calls `visit` for every word of /proc/mounts that begins with `/`, up to a byte that is 0.
-///
-/// These are the mount points, the second word of each line, and some that are not, as the first
-/// word `/dev/vda`: to unmount such is an error, and no more.
-pub fn for_each_path(mut next: impl FnMut() -> u8, mut visit: impl FnMut(&CStr)) {
+/// Calls `visit` for every word of /proc/mounts, up to a byte that is 0. The mount points are the
+/// second words of its lines; to unmount one of the others is an error, and no more.
+pub fn for_each_word(mut next: impl FnMut() -> u8, mut visit: impl FnMut(&CStr)) {
     let mut word = Buffer::empty();
     loop {
         match next() {
             0 => return,
             b' ' | b'\n' => {
-                // One that does not fit is too long for a path.
-                if let Some(path) = word.as_c_str()
-                    && path.to_bytes_with_nul()[0] == b'/'
-                {
-                    visit(path);
+                // A word that does not fit is too long for a path.
+                if let Some(word) = word.as_c_str() {
+                    visit(word);
                 }
                 word = Buffer::empty();
             }

@@ -3,8 +3,7 @@
 
 use crate::{arch::syscall, cstr::ThinCStr, signals::NOW};
 use core::{ffi::CStr, mem::MaybeUninit, ptr::null, slice::from_raw_parts};
-use rustix::event::{PollFd, PollFlags};
-use rustix::io::write;
+use rustix::{event::PollFd, event::PollFlags, io::write};
 
 /// How many bytes a [`Buffer`] has room for: a little less than a page of the stack.
 const SIZE: usize = 4000;

@@ -9,20 +9,17 @@
 //! for the next one. Nothing ever interrupts it.
 
 use crate::{arch::syscall, state::Init};
-use core::mem::zeroed;
-use core::ptr::{from_ref, null};
+use core::{mem::zeroed, ptr::from_ref, ptr::null};
 use linux_raw_sys::errno::EAGAIN;
-use linux_raw_sys::general::{_NSIG, SIG_SETMASK, SIGCHLD, kernel_sigaction, kernel_sigset_t};
+use linux_raw_sys::general::{_NSIG, SIG_SETMASK, kernel_sigaction, kernel_sigset_t};
 use rustix::process::{Signal, kill_process};
 use rustix::{fs::Timespec, system::RebootCommand, thread::nanosleep};
 
 /// No signal.
 pub const NONE: kernel_sigset_t = kernel_sigset_t { sig: [0] };
 
-/// The signals that PID 1 takes: all. Without this duty, only SIGCHLD, which says that a child
-/// has exited.
-pub const TAKEN: kernel_sigset_t =
-    kernel_sigset_t { sig: [if cfg!(feature = "signals") { !0 } else { 1 << (SIGCHLD - 1) }] };
+/// Every signal.
+pub const ALL: kernel_sigset_t = kernel_sigset_t { sig: [!0] };
 
 /// The size of a set of signals, which the kernel wants to be told with each.
 const SET_SIZE: usize = size_of::<kernel_sigset_t>();
@@ -48,7 +45,7 @@ pub fn reset_all() {
     // SAFETY: a `kernel_sigaction` that is all zero is SIG_DFL with no flags.
     let action: kernel_sigaction = unsafe { zeroed() };
     // It fails for 0, which is no signal, and for SIGKILL and SIGSTOP, which have no other.
-    for signal in (0.._NSIG + 1).rev().filter(|_| cfg!(feature = "signals")) {
+    for signal in (0.._NSIG + 1).rev() {
         // SAFETY: reads the action.
         unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, null::<u8>(), SET_SIZE) };
     }
@@ -73,15 +70,10 @@ pub fn pass_on(init: &Init, signal: Signal) {
     }
 }
 
-/// Sleeps until a signal is pending, but no longer than `timeout`, and takes it.
-pub fn wait(timeout: Option<&Timespec>) -> Option<Signal> {
-    take(TAKEN, timeout)
-}
-
-/// The same for the signals of a `set`. Of several that are pending, the kernel hands out the
+/// Sleeps until a signal is pending, but no longer than `timeout`, and takes it: of several, the
 /// one with the lowest number (rt_sigtimedwait(2)).
-pub fn take(set: kernel_sigset_t, timeout: Option<&Timespec>) -> Option<Signal> {
-    let timeout = timeout.map_or(null(), from_ref);
+pub fn wait(timeout: Option<&Timespec>) -> Option<Signal> {
+    let (set, timeout) = (ALL, timeout.map_or(null(), from_ref));
     // SAFETY: reads a set of the size given, and a timespec.
     let signal = unsafe {
         syscall!(__NR_rt_sigtimedwait, &raw const set, null::<u8>(), timeout, SET_SIZE) as i32

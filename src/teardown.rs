@@ -23,8 +23,11 @@ pub fn stop(init: &mut Init, command: RebootCommand) {
     if child > 0 {
         // Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
         init.program = Pid::from_raw(child);
-        while init.program.is_some() && matches!(signals::wait(None), None | Some(Signal::CHILD)) {
+        while matches!(signals::wait(None), None | Some(Signal::CHILD)) {
             reap::reap_all(init);
+            if init.program.is_none() {
+                break;
+            }
         }
     } else if cfg!(feature = "teardown") {
         sync();
@@ -45,7 +48,8 @@ pub fn stop(init: &mut Init, command: RebootCommand) {
 
 /// Asks every process to exit, waits until all have, and kills those that have not.
 fn stop_processes(init: &mut Init) {
-    for &signal in &[Signal::TERM, Signal::KILL] {
+    let mut signal = Signal::TERM;
+    loop {
         // To kill(2), the process group of PID 1 is every process but PID 1 itself.
         let _ = kill_process_group(Pid::INIT, signal);
         // A process that was stopped has to be woken to see that it is asked to exit.
@@ -54,6 +58,10 @@ fn stop_processes(init: &mut Init) {
         while reap::reap_all(init) && sys::hundredths() < deadline {
             signals::wait(Some(&signals::TENTH));
         }
+        if signal == Signal::KILL {
+            break;
+        }
+        signal = Signal::KILL;
     }
     // What else was asked for in the meantime is being done.
     while signals::wait(Some(&signals::NOW)).is_some() {}

@@ -193,12 +193,12 @@ fn resident_memory() {
     let kilobytes: u32 =
         outcome.fact("rss").split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a number");
     println!("resident: {kilobytes} kB");
-    assert!(kilobytes <= 12, "{kilobytes} kB");
+    assert!(kilobytes <= 8, "{kilobytes} kB");
     // Another init needs more.
     let twin = Namespace::naive(&look).run();
     let kilobytes: u32 =
         twin.fact("rss").split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a number");
-    assert!(kilobytes > 12, "{kilobytes} kB");
+    assert!(kilobytes > 8, "{kilobytes} kB");
 }
 
 /// How often PID 1 woke up, and how long it ran in nanoseconds, in ten seconds that begin when it
