@@ -8,7 +8,7 @@
 #   end      the machine ends, or is ended by the person before it, by keys or by kill
 #   any      whatever happens, the last line says what
 # TIMEOUT is in seconds; 0 is none. LOG is where it leaves what the console said.
-# PRESS, in the environment, is keys to press once a program says "press now" on the
+# PRESS, in the environment, is keys to press once a program says "now press" on the
 # console: ctrl-c, typed on the console; or, on the keyboard, ctrl-alt-delete, for
 # which QEMU's monitor has to listen on the pipe LOG.keys. WITHOUT and ONLY, too, are
 # as make was given them: an /init that lacks duties may keep the program from its verdict.
@@ -29,7 +29,7 @@ not_one_line() {
 }
 
 press_keys() {
-    until grep -aq 'press now' "$log" 2>/dev/null; do
+    until grep -aq 'now press' "$log" 2>/dev/null; do
         kill -0 "$machine" 2>/dev/null || return
         sleep 0.1
     done
