@@ -46,7 +46,7 @@ enum Command {
     Duties(duties::Options),
     /// List the experiments
     Experiments(experiment::Place),
-    /// Run an experiment, and say whether what is seen is what its text says
+    /// Run an experiment, and say whether what is seen is what its page says
     Experiment(experiment::Options),
 }
 
