@@ -62,9 +62,9 @@ pub struct Options {
 enum Kind {
     /// picoinit.
     Own,
-    /// One that does the same job.
+    /// A program that does the same job.
     Twin,
-    /// One that does another.
+    /// An init that does a different job.
     Shelf,
     /// The user's.
     Compared,
@@ -134,7 +134,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
 
-    // The user's init first: whoever asks wants to know.
+    // The user's init comes first: it is what the user wants to know about.
     rows.sort_by_key(|row| (row.kind != Kind::Compared, row.bytes.file));
     let machine = Machine {
         command: options.machine.clone(),
@@ -155,11 +155,11 @@ pub fn run(options: &Options) -> Result<()> {
         let others = busy.saturating_sub(children_busy()? - before.2);
         let disturbance = others.as_secs_f64() / took.as_secs_f64();
         description.push(format!(
-            "processors that something else kept busy during the boots: {disturbance:.2}"
+            "processors kept busy by something else during the boots: {disturbance:.2}"
         ));
         if disturbance > QUIET {
             eprintln!(
-                "picoinit-lab: something else kept {disturbance:.2} processors busy, so times are not to be trusted; try again on a quiet machine"
+                "picoinit-lab: something else kept {disturbance:.2} processors busy, so do not trust the times; try again on a quiet machine"
             );
         }
     }
@@ -197,7 +197,7 @@ fn gather(options: &Options, progress: &dyn Fn(&str)) -> Result<Vec<Row>> {
     let mut rows = vec![Row::new("picoinit", Kind::Own, rustc, Ok(options.init.clone()))];
     if let Some(path) = &options.compare {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let version = "the one to be compared".to_string();
+        let version = "named by COMPARE".to_string();
         rows.push(Row::new(&name, Kind::Compared, version, Ok(path.clone())));
     }
     for twin in twins::find(&options.twins)? {
