@@ -125,7 +125,7 @@ pub fn run(options: &Options) -> Result<()> {
         && median > QUIET
     {
         eprintln!(
-            "picoinit-lab: something else kept {median:.2} processors busy, so times are not to be trusted; try again on a quiet machine"
+            "picoinit-lab: something else kept {median:.2} processors busy, so do not trust the times; try again on a quiet machine"
         );
     }
     Ok(())
@@ -186,7 +186,7 @@ impl Bench {
         Ok(())
     }
 
-    /// From the request to stop to the end of PID 1, with a program that ends when it is told to.
+    /// From the request to stop until PID 1 is gone, with a program that exits when it is told to.
     fn stops(&self, results: &mut Results) {
         let time = |init: &Init| -> Result<Option<Duration>> {
             let mut run = self.jail.start(&self.launch(init, "well-behaved"))?;
@@ -307,9 +307,9 @@ impl Bench {
         }
     }
 
-    /// Whether PID 1 ends with the status that its program ended with.
+    /// Whether PID 1 exits with the status that its program exited with.
     fn statuses(&self, results: &mut Results) {
-        // Those that end a process.
+        // The signals that kill a process.
         let signals = (1..=64).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28].contains(signal));
         let signals: Vec<i32> = signals.collect();
         let kinds = [
@@ -330,9 +330,9 @@ impl Bench {
                             wrong.push(format!("{load} {number}: {status}"))
                         }
                         Ok(Some(WaitStatus::Signaled(..))) => {
-                            wrong.push("none: reboot(2) ends the namespace".into())
+                            wrong.push("none: reboot(2) shuts the namespace down".into())
                         }
-                        Ok(_) => wrong.push("none: it goes on when its program has ended".into()),
+                        Ok(_) => wrong.push("none: it carries on when its program exits".into()),
                         Err(error) => wrong.push(format!("{error:#}")),
                     }
                     // An init that passes nothing on need not be asked for each.
