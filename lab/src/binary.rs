@@ -284,7 +284,7 @@ impl Binary {
         let bytes = fs::read(release).with_context(|| release.display().to_string())?;
         ensure!(
             bytes == self.image,
-            "{} is not what the build with symbols is: {} bytes there, {} here, the first that differs is number {}. Build both from the same source, with the same features",
+            "{} is not what the build with symbols is: {} bytes there, {} here, and byte number {} is the first that differs. Build both from the same source, with the same features",
             release.display(),
             bytes.len(),
             self.image.len(),
