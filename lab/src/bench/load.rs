@@ -94,7 +94,7 @@ fn spawn(child: impl FnOnce()) -> nix::Result<Pid> {
     }
 }
 
-/// Whether a process group has somebody in it, if only a zombie.
+/// Whether a process group has a process in it, even if only a zombie.
 fn is_there(group: Pid) -> bool {
     killpg(group, None) != Err(Errno::ESRCH)
 }
@@ -122,7 +122,7 @@ fn one_at_a_time(count: u32) -> Result<u32, String> {
             }
             yield_now();
         }
-        // PID 1 is to be asleep again before the next comes.
+        // Let PID 1 fall asleep again before the next one comes.
         sleep(Duration::from_micros(300));
         made += 1;
     }
@@ -135,7 +135,7 @@ fn at_once(count: u32) -> Result<u32, String> {
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         for _ in 0..count {
             if spawn(|| ()).is_err() {
-                // SAFETY: ends the process.
+                // SAFETY: exits.
                 unsafe { libc::_exit(1) };
             }
         }

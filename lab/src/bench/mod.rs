@@ -31,7 +31,7 @@ pub struct Options {
     /// The folder where each peer's Debian package was unpacked, in a folder of its name
     #[arg(long)]
     packages: PathBuf,
-    /// An empty folder; something is mounted on it, for nobody else to see
+    /// An empty folder to mount file systems on, which other processes do not see
     #[arg(long)]
     scratch: PathBuf,
     /// Where RESULTS.md and peers.svg go

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What `conform` can be told.
 #[derive(Args)]
 pub struct Options {
-    /// The init: any program that is to run as PID 1
+    /// The init: any program that can run as PID 1
     init: PathBuf,
     /// Rows that may fail, for an init that lacks a duty
     #[arg(long, num_args = 1.., value_name = "ROW", value_parser = row_names())]
@@ -32,7 +32,7 @@ pub struct Options {
     /// Check only these rows
     #[arg(long, num_args = 1.., value_name = "ROW", value_parser = row_names())]
     only: Vec<String>,
-    /// An empty folder; something is mounted on it, for nobody else to see
+    /// An empty folder to mount file systems on, which other processes do not see
     #[arg(long, default_value = "build/conform")]
     scratch: PathBuf,
 }
@@ -144,7 +144,7 @@ impl Bench {
     }
 }
 
-/// An init that is to run, in the making: by default it may not reboot, as in a container.
+/// How an init is run. By default it is not permitted to reboot, as in a container.
 #[derive(Clone, Default)]
 struct Setup(Launch);
 

@@ -30,7 +30,7 @@ pub const ROWS: &[Row] = &[
     Row { name: "no-mount", demand: "says that a mount fails, and carries on", check: no_mount },
     Row {
         name: "descriptors",
-        demand: "opens those of 0, 1, 2 that are closed",
+        demand: "opens descriptors 0, 1, 2 if they are closed",
         check: descriptors,
     },
     Row { name: "terminal", demand: "the console is the program's terminal", check: terminal },
@@ -224,7 +224,7 @@ fn no_mount(bench: &Bench) -> Result<()> {
 }
 
 /// The first shell does nothing but wait, so its descriptors are as it got
-/// them. A Rust program would open those that are closed by itself.
+/// them. A Rust program would open the closed ones before its main function.
 const LOOK_AT_DESCRIPTORS: [&str; 4] = [
     "/bin/sh",
     "-c",
@@ -262,7 +262,7 @@ fn descriptors(bench: &Bench) -> Result<()> {
     })
 }
 
-/// A pseudo-terminal: the end of the person, and the path of the other end.
+/// A pseudo-terminal: the side of the person, and the path of the other side.
 fn pseudo_terminal() -> Result<(PtyMaster, PathBuf)> {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let terminal = posix_openpt(flags).context("posix_openpt")?;
@@ -544,7 +544,7 @@ fn passes_on(bench: &Bench) -> Result<()> {
     let words: Vec<&str> =
         ["/guest", "signal-init"].into_iter().chain(signals.split(' ')).collect();
     let outcome = Setup::new(&words).run(bench).or_else(|_| {
-        // For one that passes nothing on, the program waits 3 s for each.
+        // If the init passes nothing on, the program waits 3 s for each signal.
         Setup::new(&words[..4]).run(bench)
     })?;
     let sent = outcome.report.iter().filter_map(|line| line.strip_prefix("sent "));

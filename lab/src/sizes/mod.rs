@@ -40,7 +40,7 @@ pub struct Options {
     /// The program that runs under the inits in a boot
     #[arg(long)]
     program: PathBuf,
-    /// A folder for what is built; something is mounted there, for nobody else to see
+    /// A folder for what is built; file systems are mounted there that other processes do not see
     #[arg(long)]
     scratch: PathBuf,
     /// Where RESULTS.md and sizes.svg go
@@ -106,7 +106,7 @@ impl Row {
         }
     }
 
-    /// Whether it is to do picoinit's job.
+    /// Whether it does picoinit's job.
     fn is_rival(&self) -> bool {
         self.kind != Kind::Shelf
     }
@@ -141,7 +141,7 @@ pub fn run(options: &Options) -> Result<()> {
         program: options.program.clone(),
         scratch: options.scratch.clone(),
     };
-    // Boots come before this process moves to namespaces, where /dev/kvm may not be had.
+    // Boots come before this process moves to namespaces, where it may not open /dev/kvm.
     let before = (Instant::now(), machine::busy()?, children_busy()?);
     for round in 1..=options.rounds {
         progress(&format!("booting each init: round {round} of {}", options.rounds));
@@ -180,14 +180,14 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// How long the processes that this one started, and that have ended, ran.
+/// How long the processes ran that this one started and reaped.
 fn children_busy() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?;
     let time = |time: TimeVal| Duration::from_micros(time.num_microseconds() as u64);
     Ok(time(usage.user_time()) + time(usage.system_time()))
 }
 
-/// Finds all that is to be measured, and builds the twins.
+/// Finds everything to measure, and builds the twins.
 fn gather(options: &Options, progress: &dyn Fn(&str)) -> Result<Vec<Row>> {
     if let Some(path) = &options.compare {
         conform::check_program(path)?;
@@ -239,7 +239,7 @@ fn boot_once(machine: &Machine, row: &mut Row) {
     }
 }
 
-/// Measures in namespaces; checks the contract of all that are to keep it.
+/// Measures in namespaces, and checks the contract of each init that should keep it.
 fn check(bench: &Bench, options: &Options, row: &mut Row, progress: &dyn Fn(&str)) -> Result<()> {
     let Ok(program) = &row.program else { return Ok(()) };
     let value = |value: Result<f64>| match value {

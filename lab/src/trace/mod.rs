@@ -50,10 +50,10 @@ pub struct Stage {
     /// Which init
     #[command(flatten)]
     pub build: Build,
-    /// The program that it is to run, linked statically
+    /// The program that it runs, linked statically
     #[arg(long)]
     program: PathBuf,
-    /// A folder; something is mounted on it, for nobody else to see
+    /// A folder to mount file systems on, which other processes do not see
     #[arg(long)]
     scratch: PathBuf,
 }
@@ -118,7 +118,7 @@ pub fn trace(stage: &Stage, source: &Source, binary: &Binary, as_container: bool
     }
     let pid = start(stage, console.slave)?;
     // A signal that interrupts the wait. (A thread that looks at the clock cannot
-    // be started any more: children are to be in another PID namespace.)
+    // be started any more: children go to another PID namespace.)
     let handler = SigAction::new(SigHandler::Handler(on_alarm), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing.
     unsafe { sigaction(Signal::SIGALRM, &handler) }.context("sigaction")?;
@@ -291,8 +291,8 @@ impl<'a> Tracer<'a> {
                     self.tracee(pid)?.calling = Some(address);
                 }
                 Mnemonic::Syscall => {
-                    // The end of the machine is the end of PID 1, wherever it is; so that it
-                    // is the same place each time, who calls it waits until PID 1 waits.
+                    // The call stops PID 1 wherever it is. So that it is in the same place each
+                    // time, the caller waits until PID 1 waits.
                     let ends_all = registers.rax == Sysno::reboot as u64 && pid != self.first;
                     if ends_all && !self.first_waits() {
                         self.last = Some(pid);
