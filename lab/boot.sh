@@ -16,7 +16,7 @@ set -u
 
 expect=$1 timeout=$2 log=$3 verdict=$4
 shift 4
-rm -f "$log" "$verdict"
+rm -f "$log" "$verdict" "$log.pid" "$log.end"
 
 fail() {
     echo "picoinit: $*" >&2
@@ -42,13 +42,16 @@ press_keys() {
 
 terminal=
 [ -t 0 ] && terminal=$(stty -g)
-# In the background, because a shell that waits for a program in the foreground
-# heeds no signal: whoever ends this script would leave the machine running.
-machine=
+# timeout(1) is not asked to pass it on: while it forks, it exits instead, and its child
+# stays; and while this shell forks, its child loses what it is sent. So the machine's PID
+# is written down before it starts; and where it is not yet, it does not start any more.
+end() {
+    : >"$log.end"
+    kill "$(cat "$log.pid")"
+} 2>/dev/null
 ended_by=
 trap 'ended_by=INT; end' INT
 trap 'ended_by=TERM; end' TERM HUP
-end() { [ ! "$machine" ] || kill "$machine" 2>/dev/null; }
 exec 3<&0
 if [ "${PRESS:-}" ]; then
     keys=$log.keys
@@ -56,10 +59,11 @@ if [ "${PRESS:-}" ]; then
     mkfifo "$keys.in" "$keys.out"
     [ "$PRESS" != ctrl-c ] || exec 3<>"$keys.in"
 fi
-timeout --foreground --kill-after=20 "$timeout" "$@" <&3 3<&- &
+# In the background, because a shell that waits for a program in the foreground
+# heeds no signal: whoever ends this script would leave the machine running.
+timeout --foreground --kill-after=20 "$timeout" sh -c \
+    'echo $$ >"$0.pid" && [ ! -e "$0.end" ] && exec "$@"' "$log" "$@" <&3 3<&- &
 machine=$!
-# Whoever ends this script may do so before it knows what it started.
-[ ! "$ended_by" ] || end
 [ ! "${PRESS:-}" ] || press_keys &
 while
     wait "$machine"
@@ -67,6 +71,7 @@ while
     kill -0 "$machine" 2>/dev/null # a signal may have ended the wait
 do :; done
 trap - INT TERM HUP
+rm -f "$log.pid" "$log.end"
 [ ! "${PRESS:-}" ] || rm -f "$keys.in" "$keys.out"
 [ "$terminal" ] && stty "$terminal"
 # The firmware switches the terminal's line wrap off.
