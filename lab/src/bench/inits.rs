@@ -36,7 +36,7 @@ pub const INITS: [Init; 8] = [
         arguments: &["/load"],
         reboots: false,
         stop: Signal::SIGTERM,
-        line: &[Sysno::poll, Sysno::write],
+        line: &[Sysno::ppoll, Sysno::write],
         note: "prints a line for each process that exits or is killed. Asked to stop, it sends SIGTERM to every \
                process, after 5 s SIGKILL, and exits; only on a whole machine does it call reboot(2)",
     },

@@ -20,6 +20,7 @@ pub enum Metric {
     Start,
     Stop,
     StopStubborn,
+    LostStops,
     Statuses,
     Signals,
 }
@@ -52,7 +53,7 @@ pub struct About {
 }
 
 /// All metrics, in the order of the columns.
-pub const METRICS: [About; 12] = [
+pub const METRICS: [About; 13] = [
     About {
         metric: Metric::Bytes,
         head: "file, bytes",
@@ -122,6 +123,13 @@ pub const METRICS: [About; 12] = [
         title: "From stop request to exit, program ignores SIGTERM",
         unit: Unit::Time,
         why: "It gives every process 5 s to save its work before SIGKILL; BusyBox's init gives 1 s, and takes 2 s even if no process is left",
+    },
+    About {
+        metric: Metric::LostStops,
+        head: "early stops lost, of 300",
+        title: "Stop requests lost, of 300 within 500 µs of exec",
+        unit: Unit::Count,
+        why: "",
     },
     About {
         metric: Metric::Statuses,

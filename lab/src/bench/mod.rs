@@ -56,6 +56,12 @@ const TRACED_ORPHANS: u32 = 300;
 const TRACED_BURST: u32 = 1000;
 /// How long an idle PID 1 is watched.
 const IDLE: Duration = Duration::from_secs(10);
+/// How many stop requests come early, and how long after execve(2) the last of them.
+const EARLY_STOPS: u32 = 300;
+const EARLY: Duration = Duration::from_micros(500);
+/// How long an init may take to stop at one of them. A hundredth is enough, but it has to start
+/// its program first.
+const EARLY_PATIENCE: Duration = Duration::from_millis(100);
 /// How long an init may take to stop a program that ignores SIGTERM.
 const NEVER: Duration = Duration::from_secs(8);
 /// How long anything else may take.
@@ -114,6 +120,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     eprintln!("bench: {:3} s: exit statuses and signals", begin.elapsed().as_secs());
     bench.statuses(&mut results);
+    eprintln!("bench: {:3} s: early stop requests", begin.elapsed().as_secs());
+    bench.early_stops(&mut results);
 
     results.subtract_own_start();
     let took = begin.elapsed();
@@ -304,6 +312,29 @@ impl Bench {
                 }
                 true
             });
+        }
+    }
+
+    /// How many stop requests are lost that come before PID 1 had time to get ready: it carries on.
+    fn early_stops(&self, results: &mut Results) {
+        let is_lost = |init: &Init, delay: Duration| -> Result<bool> {
+            let mut run = self.jail.start(&self.launch(init, "well-behaved"))?;
+            run.wait_for_exec(PATIENCE)?;
+            let executed = Instant::now();
+            while executed.elapsed() < delay {
+                std::hint::spin_loop();
+            }
+            run.signal(init.stop)?;
+            let end = run.end(EARLY_PATIENCE)?;
+            run.check_executed()?;
+            Ok(end.is_none())
+        };
+        // The others take seconds to stop.
+        for init in INITS.iter().filter(|init| !init.reboots) {
+            let lost = (0..EARLY_STOPS).try_fold(0.0, |lost, number| {
+                Ok(lost + f64::from(is_lost(init, EARLY * number / (EARLY_STOPS - 1))?))
+            });
+            results.try_add(init, Metric::LostStops, lost);
         }
     }
 

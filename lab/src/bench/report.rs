@@ -2,7 +2,10 @@
 
 use super::inits::{INITS, Init};
 use super::metrics::{Cell, METRICS, Metric, NOISE, Rank, Results, Unit, spread};
-use super::{BURST, IDLE, NEVER, ORPHANS, REAPS, STARTS, STOPS, TRACED_BURST, TRACED_ORPHANS};
+use super::{
+    BURST, EARLY, EARLY_PATIENCE, EARLY_STOPS, IDLE, NEVER, ORPHANS, REAPS, STARTS, STOPS,
+    TRACED_BURST, TRACED_ORPHANS,
+};
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,8 +13,14 @@ use std::time::Duration;
 const SIZE: [Metric; 3] = [Metric::Bytes, Metric::Rss, Metric::WakeUps];
 const REAPING: [Metric; 4] =
     [Metric::CallsForOne, Metric::CallsInBurst, Metric::TimeForOne, Metric::TimeInBurst];
-const ENDING: [Metric; 5] =
-    [Metric::Start, Metric::Stop, Metric::StopStubborn, Metric::Statuses, Metric::Signals];
+const ENDING: [Metric; 6] = [
+    Metric::Start,
+    Metric::Stop,
+    Metric::StopStubborn,
+    Metric::LostStops,
+    Metric::Statuses,
+    Metric::Signals,
+];
 
 /// Writes a number in its unit.
 pub fn number(value: f64, unit: Unit) -> String {
@@ -155,6 +164,7 @@ pub fn write(results: &Results, machine: &[String], rounds: u32, took: Duration)
     let (orphans, burst) = (thousands(ORPHANS.into()), thousands(BURST.into()));
     let (traced_orphans, traced_burst) =
         (thousands(TRACED_ORPHANS.into()), thousands(TRACED_BURST.into()));
+    let (early, early_patience) = (EARLY.as_micros(), EARLY_PATIENCE.as_millis());
     let disturbance = values(&results.disturbance, Unit::Ratio);
     let nothing = values(&results.start_of_nothing, Unit::Microseconds);
     let bare = values(&results.start_bare, Unit::Microseconds);
@@ -198,6 +208,7 @@ First for orphans one at a time, then for orphans all at once, in the last round
 - Processor time: `/proc/1/schedstat`, in nanoseconds, before and after {orphans} orphans one at a time (or as many as were reaped in 2 s), and {burst} at once, which have all exited before they become orphans. A measurement that takes no more than a second is made {REAPS} times a round, any other once.
 - Start: from right before PID 1's execve(2) to the first line of its program's main function, minus the median of the same with the program itself as PID 1, which is {nothing} µs. {STARTS} starts a round. Where picoinit has to mount /proc, /sys, /dev/pts and /run itself, it takes {bare} µs.
 - Stop: from kill(2) until PID 1, and so every process in its namespace, is gone; up to {STOPS} times a round. With the program that ignores SIGTERM, all inits are measured at the same time, and are killed after {never} s.
+- Early stops: {EARLY_STOPS} stop requests, 0 to {early} µs after execve(2), evenly spread. When execve(2) can no longer fail, it closes a pipe that is close-on-exec; that is when the time begins, a little before PID 1's first instruction. A request is lost if PID 1 is still running {early_patience} ms later. Measured once, and not for the two inits that take seconds to stop.
 - Exit status: of a program that exits with each status from 0 to 255, or is killed by each signal that kills a process. Measured once.
 
 ## The inits
