@@ -9,7 +9,6 @@ use crate::{reap, signals, sys};
 use core::ffi::CStr;
 use rustix::io::Errno;
 use rustix::process::Signal;
-use rustix::system::RebootCommand;
 
 /// Finds the program: the first word after PID 1's own name, or the one after that if the first
 /// is `--`. All that follow it are its arguments.
@@ -62,7 +61,7 @@ pub fn pass_on(init: &mut Init, signal: Signal) {
             signals::pass_on(init, signal);
         }
     }
-    init.request = Some(RebootCommand::PowerOff);
+    init.is_over = true;
 }
 
 /// execve(2) for the first word of `argv`; a name without `/` is looked up in the PATH of the environment, as execvp(3) does.
@@ -100,7 +99,7 @@ pub unsafe fn execvpe(name: ThinCStr, argv: *const ThinCStr, envp: *const Option
         // What does not fit is too long for a path.
         let Some(file) = file.as_c_str() else { continue };
         // SAFETY: the caller's, for the arrays.
-        let returned = unsafe { sys::execve(file.into(), argv, envp) };
+        let returned = unsafe { sys::execve(ThinCStr::of(file), argv, envp) };
         // What is there and may not be executed says more than what is not there.
         if returned == -Errno::ACCESS.raw_os_error() {
             error = returned;

@@ -10,6 +10,11 @@ use core::{ffi::CStr, ffi::c_char, ptr::NonNull, slice::from_raw_parts};
 pub struct ThinCStr(pub NonNull<c_char>);
 
 impl ThinCStr {
+    /// That of a `&CStr`.
+    pub fn of(string: &CStr) -> Self {
+        Self(NonNull::from(string).cast())
+    }
+
     /// Its bytes, without the 0 at the end.
     pub fn bytes(self) -> impl Iterator<Item = u8> {
         let mut next = self.0;
@@ -37,11 +42,5 @@ impl ThinCStr {
             let length = if cfg!(debug_assertions) { self.bytes().count() } else { strlen(self.0) };
             CStr::from_bytes_with_nul_unchecked(from_raw_parts(self.0.cast().as_ptr(), length + 1))
         }
-    }
-}
-
-impl From<&CStr> for ThinCStr {
-    fn from(string: &CStr) -> Self {
-        Self(NonNull::from(string).cast())
     }
 }

@@ -6,8 +6,7 @@
 use picoinit::{
     console, container, mounts, program, reap, say, signals, state::Init, sys, teardown,
 };
-use rustix::process::{Pid, Signal, getpid};
-use rustix::system::RebootCommand;
+use rustix::{process::Pid, process::Signal, process::getpid, system::RebootCommand};
 
 picoinit::first_instruction!(main);
 
@@ -33,7 +32,7 @@ extern "C" fn main(stack: *const usize) -> ! {
     console::open_descriptors();
 
     // All that PID 1 remembers. For processes to exit, it gives them 500 hundredths of a second.
-    let mut init = Init { program: None, exit_status: KILLED, request: None, grace: 500 };
+    let mut init = Init { program: None, exit_status: KILLED, is_over: false, grace: 500 };
     // SAFETY: the address is the kernel's.
     unsafe { program::start(&mut init, stack) };
     // The program runs, in a process of its own. From now on, PID 1 does not wait for anybody to
@@ -42,9 +41,9 @@ extern "C" fn main(stack: *const usize) -> ! {
 
     loop {
         let command = loop {
-            // The program has exited.
-            if let Some(command) = init.request {
-                break command;
+            // The program has exited, or could not be started.
+            if init.is_over {
+                break RebootCommand::PowerOff;
             }
             // Here PID 1 sleeps.
             let signal = signals::wait(None);

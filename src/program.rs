@@ -1,7 +1,7 @@
 //! Duty: start the program that PID 1 is there for.
 
 use crate::{console, container, cstr::ThinCStr, say::say, signals, state::Init, sys};
-use rustix::{io::Errno, process::Pid, system::RebootCommand};
+use rustix::{io::Errno, process::Pid};
 
 /// The exit status of a program that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;
@@ -19,7 +19,7 @@ pub unsafe fn start(init: &mut Init, stack: *const usize) {
     if cfg!(not(feature = "spawn")) {
         return;
     }
-    let default = [Some(ThinCStr::from(c"/etc/rc")), None];
+    let default = [Some(ThinCStr::of(c"/etc/rc")), None];
     // SAFETY: the caller's.
     let (argv, envp) = unsafe { (stack.add(1).cast(), stack.add(*stack + 2).cast()) };
     let found = if cfg!(feature = "container") {
@@ -34,7 +34,7 @@ pub unsafe fn start(init: &mut Init, stack: *const usize) {
         // SAFETY: both arrays are as the kernel made them, or as `default`.
         0 => unsafe { become_program(argv, envp) },
         // SAFETY: there is one word at least.
-        error if error < 0 => give_up(init, cannot_run(unsafe { *argv }, error)),
+        error if error < 0 => give_up(init, cannot_run(error, unsafe { *argv })),
         child => init.program = Pid::from_raw(child),
     }
 }
@@ -71,12 +71,12 @@ unsafe fn become_program(argv: *const ThinCStr, envp: *const Option<ThinCStr>) -
     signals::block(signals::NONE);
     let execute = if cfg!(feature = "container") { container::execvpe } else { sys::execve };
     // SAFETY: the caller's.
-    unsafe { sys::exit(cannot_run(*argv, execute(*argv, argv, envp))) }
+    unsafe { sys::exit(cannot_run(execute(*argv, argv, envp), *argv)) }
 }
 
 /// Says why the program cannot be executed: `error` is an errno, negated. Returns what counts as
 /// its exit status.
-fn cannot_run(path: ThinCStr, error: i32) -> i32 {
+fn cannot_run(error: i32, path: ThinCStr) -> i32 {
     say(c"init: cannot run @: errno #\n", Some(path), -error, 0);
     if error == -Errno::NOENT.raw_os_error() { NOT_FOUND } else { NOT_EXECUTABLE }
 }
@@ -84,5 +84,5 @@ fn cannot_run(path: ThinCStr, error: i32) -> i32 {
 /// There is no program: stops as if it had exited.
 fn give_up(init: &mut Init, exit_status: i32) {
     init.exit_status = exit_status;
-    init.request = Some(RebootCommand::PowerOff);
+    init.is_over = true;
 }

@@ -7,7 +7,6 @@
 
 use crate::{say::say, state::Init};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait, waitpid};
-use rustix::system::RebootCommand;
 
 /// How many children are reaped before the signals have their turn: else a flood of orphans
 /// could keep PID 1 from ever hearing that it is to stop.
@@ -31,14 +30,14 @@ pub fn reap_all(init: &mut Init) -> bool {
                 (c"init: pid # killed by signal #\n", signal, 128 + signal) // as shells have it
             }
         };
-        // A container's program has the terminal to itself.
-        if cfg!(not(feature = "container")) {
-            say(text, None, pid.as_raw_nonzero().get(), number);
-        }
         if Some(pid) == init.program {
             init.program = None;
             init.exit_status = exit_status;
-            init.request = Some(RebootCommand::PowerOff);
+            init.is_over = true;
+        }
+        // A container's program has the terminal to itself.
+        if cfg!(not(feature = "container")) {
+            say(text, None, pid.as_raw_nonzero().get(), number);
         }
     }
     // There may be more. They are next, after the signals that ask PID 1 to stop: of those that

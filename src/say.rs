@@ -35,7 +35,7 @@ impl Buffer {
 
     /// Adds `text`, with `name` in place of an `@`, and a number in place of each `#`.
     pub fn push_line(&mut self, text: &CStr, name: Option<ThinCStr>, mut number: i32, next: i32) {
-        for byte in ThinCStr::from(text).bytes() {
+        for byte in ThinCStr::of(text).bytes() {
             match byte {
                 b'@' => self.push_name(name),
                 b'#' => {

@@ -54,6 +54,7 @@ pub fn reset_all() {
 /// Makes Ctrl-Alt-Del a SIGINT to PID 1, instead of an instant reset (reboot(2)). The kernel
 /// lets only the PID 1 of the whole machine do so, not one of a PID namespace
 /// (`reboot_pid_ns` in kernel/pid_namespace.c). Returns whether it did.
+#[inline(always)]
 pub fn catch_ctrl_alt_del() -> bool {
     reboot(RebootCommand::CadOff)
 }

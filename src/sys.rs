@@ -12,6 +12,7 @@ use rustix::{fd::RawFd, fs::OFlags};
 ///
 /// rustix's own would do, but it could panic: it asserts that the descriptor is not -1, and the
 /// compiler cannot know that the kernel never returns that.
+#[inline(never)]
 pub fn open(path: &CStr, flags: OFlags) -> RawFd {
     // SAFETY: a C string.
     unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags.bits()) as RawFd }
@@ -19,6 +20,7 @@ pub fn open(path: &CStr, flags: OFlags) -> RawFd {
 
 /// fork(2), made by clone(2), because newer CPUs have no other. Returns the child's PID to the
 /// parent, 0 to the child; or a negative errno: -EAGAIN at a limit on processes, -ENOMEM.
+#[inline(never)]
 pub fn fork() -> i32 {
     // SAFETY: with no flags but the signal for the parent, nothing is shared with the child,
     // which goes on with a copy of this stack.

@@ -43,7 +43,7 @@ pub fn stop(init: &mut Init, command: RebootCommand) {
     }
     // If the child is still busy, it is nobody's program.
     init.program = None;
-    init.request = None;
+    init.is_over = false;
 }
 
 /// Asks every process to exit, waits until all have, and kills those that have not.
@@ -58,10 +58,7 @@ fn stop_processes(init: &mut Init) {
         while reap::reap_all(init) && sys::hundredths() < deadline {
             signals::wait(Some(&signals::TENTH));
         }
-        if signal == Signal::KILL {
-            break;
-        }
-        signal = Signal::KILL;
+        signal = if signal == Signal::KILL { break } else { Signal::KILL };
     }
     // What else was asked for in the meantime is being done.
     while signals::wait(Some(&signals::NOW)).is_some() {}

@@ -61,7 +61,7 @@ fn found(
     let words: Vec<CString> =
         words.iter().map(|word| CString::new(*word).expect("no NUL")).collect();
     let mut argv: Vec<Option<ThinCStr>> =
-        words.iter().map(|word| Some(ThinCStr::from(word.as_c_str()))).collect();
+        words.iter().map(|word| Some(ThinCStr::of(word.as_c_str()))).collect();
     argv.push(None);
     // SAFETY: an array that ends with NULL, of words that live on.
     let mut word = unsafe { find(argv.as_ptr()) }?.cast::<Option<ThinCStr>>();
@@ -100,7 +100,7 @@ fn reads_the_grace_time() {
     let grace = |value: &str| {
         let words = [c"A=1".into(), CString::new(format!("PICOINIT_GRACE={value}")).unwrap()];
         let mut envp: Vec<Option<ThinCStr>> =
-            words.iter().map(|word: &CString| Some(ThinCStr::from(word.as_c_str()))).collect();
+            words.iter().map(|word: &CString| Some(ThinCStr::of(word.as_c_str()))).collect();
         envp.push(None);
         // SAFETY: an array that ends with NULL, of words that live on.
         unsafe { container::grace(envp.as_ptr()) }
@@ -115,7 +115,7 @@ fn reads_the_grace_time() {
 /// What a line holds.
 fn line(text: &'static CStr, name: &CStr, numbers: [i32; 2]) -> String {
     let mut line = Buffer::empty();
-    line.push_line(text, Some(name.into()), numbers[0], numbers[1]);
+    line.push_line(text, Some(ThinCStr::of(name)), numbers[0], numbers[1]);
     String::from_utf8(line.as_bytes().to_vec()).expect("UTF-8")
 }
 

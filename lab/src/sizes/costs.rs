@@ -83,7 +83,7 @@ const CALLS: [Call; 8] = [
         name: "lseek",
         edits: &[(
             "src/console.rs",
-            "tell(stderr).is_ok()",
+            "matches!(tell(stderr), Ok(offset) if (offset as i64) >= 0)",
             "{
         let _ = stderr;
         unsafe { crate::arch::syscall!(__NR_lseek, 2, 0usize, 1) >= 0 }
