@@ -157,9 +157,11 @@ uml() { # ARGUMENT...
     # Its words go to a file: make may be on a terminal, whose settings it would change.
     make --silent archive ROOTFS="$tree" >/dev/null
     status=0
-    timeout --kill-after=5 60 lab/uml.sh "$work/boot" "$work/verdict" "" "$linux" mem=64M \
+    mkdir -p "$work/uml"
+    timeout --kill-after=5 60 lab/uml.sh "$work/uml" "" "$linux" mem=64M \
         initrd="build/$(echo "$tree" | tr / _).cpio" con=null con0=fd:4,fd:1 panic=-1 "$@" \
         </dev/null >/dev/null 2>&1 || status=$?
+    mv "$work/uml/console.log" "$work/boot"
     cat "$work/boot" >>"$log"
 }
 
@@ -241,7 +243,7 @@ END
     new_disk
     uml ubda="$work/disk"
     judge restarts_on_sigterm_and_powers_off_then restarted
-    rm -rf "$directory/uml.tree" build/*uml.tree.tree build/*uml.tree.cpio
+    rm -rf "$directory/uml.tree" build/*uml.tree.cpio
 }
 
 for suite in $suites; do

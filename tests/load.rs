@@ -585,7 +585,7 @@ fn needs_no_more_memory_than_the_kernel() {
             boot.demand_line("demo: my work is done: I exit with status 0");
             enough = memory;
         } else {
-            boot.demand_failure("picoinit: lost: ");
+            boot.demand_failure("picoinit: no verdict: ");
             too_little = memory;
         }
     }
