@@ -41,7 +41,8 @@ fn demo_runs_from_the_first_line_to_power_off() {
     let orphan = boot
         .programs
         .lines()
-        .find_map(|line| line.strip_prefix("demo: a child of mine exits, and leaves behind PID "));
+        .find_map(|line| line.strip_prefix("demo: a child of mine exits and leaves PID "))
+        .and_then(|rest| rest.strip_suffix(" behind"));
     boot.demand(orphan.is_some(), "the demo names the orphan's PID");
     let reaped = format!("init: pid {} exited with status 7\n", orphan.unwrap_or_default());
     let adopted = "demo: the orphan: my parent is now PID 1\n";
@@ -53,7 +54,7 @@ fn demo_runs_from_the_first_line_to_power_off() {
         "demo: mounted are / /proc /sys /dev /dev/pts /run",
         adopted,
         "demo: a server, which stays: PID ",
-        "demo: my work is done: I exit with status 0\n",
+        "demo: my work is done; I exit with status 0\n",
         "demo: the server: SIGTERM came",
         " exited with status 0\n",
     ];
@@ -75,6 +76,39 @@ fn demo_runs_from_the_first_line_to_power_off() {
         assert!(missing_in_order(text, &backwards).is_some());
     }
     boot.demand(!boot.programs.contains("init: cannot"), "nothing goes wrong");
+}
+
+#[test]
+fn the_demo_shows_each_duty_that_is_missing() {
+    let _alone = alone();
+    let try_without = |duty: &str| {
+        let without = format!("WITHOUT={duty}");
+        let variables: &[&str] = if duty.is_empty() { &[] } else { &[&without] };
+        let limit = if duty == "spawn" { "TIMEOUT=9" } else { "TIMEOUT=60" };
+        Boot::of(Session::piped(make(&[&["try", limit], variables].concat())))
+    };
+    // How a line begins that is there without the duty alone, and what can follow it.
+    let power_off = "reboot: Power down";
+    let traces = [
+        ("console", "demo: I have no controlling terminal", "demo: "),
+        ("mounts", "demo: /proc says nothing, because it is not mounted", "demo: "),
+        ("reap", "demo: the orphan has exited, and nobody reaps it: a zombie has PID ", "demo: "),
+        ("signals", "demo: I sent PID 1 a SIGHUP, and nothing happened", "demo: "),
+        ("spawn", "picoinit: the machine was still running after 9 seconds", ""),
+        // The server has no time to save its work.
+        ("teardown", " exited with status 0", power_off),
+    ];
+    let whole = try_without("");
+    let shows = |boot: &Boot, begins: &str, next: &str| {
+        let mut lines = boot.said.lines().skip_while(|line| !line.contains(begins)).skip(1);
+        boot.said.contains(begins) && lines.next().unwrap_or_default().starts_with(next)
+    };
+    whole.demand(whole.programs.contains(", with work that is not saved yet\n"), "it is not saved");
+    for (duty, begins, next) in traces {
+        whole.demand(!shows(&whole, begins, next), &format!("not so: {begins}"));
+        let without = try_without(duty);
+        without.demand(shows(&without, begins, next), begins);
+    }
 }
 
 #[test]
