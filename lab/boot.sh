@@ -45,13 +45,16 @@ stop_after_halt() {
 { true 3<&0; } 2>/dev/null || exec </dev/null
 terminal=
 [ -t 0 ] && terminal=$(stty -g)
-# In the background, because a shell that waits for a program in the foreground
-# heeds no signal, and a signal to this script has to stop the machine.
-machine=
+# timeout(1) is not asked to pass a signal on: while it forks, it exits instead, and its child
+# stays; and while this shell forks, its child loses what it is sent. So the machine's PID
+# is written down before it starts; and if it is not yet, the machine does not start any more.
+stop() {
+    : >"$directory/stop"
+    kill "$(cat "$directory/pid")"
+} 2>/dev/null
 stopped_by=
 trap 'stopped_by=INT; stop' INT
 trap 'stopped_by=TERM; stop' TERM HUP
-stop() { [ ! "$machine" ] || kill "$machine" 2>/dev/null; }
 exec 3<&0
 case "$expect $*" in
 shell*' -mon chardev=console '*) echo "picoinit: to leave QEMU at any time: hold Ctrl, press A, release both, press X" ;;
@@ -60,10 +63,11 @@ if [ "${PRESS:-}" ]; then
     mkfifo "$directory/keys.in" "$directory/keys.out"
     [ "$PRESS" != ctrl-c ] || exec 3<>"$directory/keys.in"
 fi
-timeout --foreground --kill-after=20 "$timeout" "$@" <&3 3<&- &
+# In the background, because a shell that waits for a program in the foreground
+# heeds no signal, and a signal to this script has to stop the machine.
+timeout --foreground --kill-after=20 "$timeout" sh -c \
+    'echo $$ >"$0/pid" && [ ! -e "$0/stop" ] && exec "$@"' "$directory" "$@" <&3 3<&- &
 machine=$!
-# A signal may have come before it was known what to stop.
-[ ! "$stopped_by" ] || stop
 [ ! "${PRESS:-}" ] || press_keys &
 [ "$expect" != shell ] || stop_after_halt &
 while

@@ -42,6 +42,9 @@ not_one_line() {
 panicked=
 grep -aq 'Kernel panic - not syncing' "$log" 2>/dev/null && panicked=1
 errno=$(sed -n 's/^init: cannot run .*: errno \([0-9]*\).*/\1/p' "$log" 2>/dev/null | tail -n 1)
+lacks_spawn=
+case " ${WITHOUT:-} " in *' spawn '*) lacks_spawn=1 ;; esac
+case " ${ONLY:-spawn} " in *' spawn '*) ;; *) lacks_spawn=1 ;; esac
 said=$(tr -d '\r' 2>/dev/null <"$directory/verdict")
 
 case $expect:$status in
@@ -52,6 +55,7 @@ any:124 | any:137)
 *:124 | *:137)
     hint=
     case " $* " in *' -accel kvm '*) hint=". If it says nothing under KVM, try ACCEL=tcg" ;; esac
+    [ "$lacks_spawn" ] && hint=". Without the duty spawn, /init starts no program"
     fail "hung: the machine was still running after $timeout seconds (TIMEOUT=$timeout)$hint"
     ;;
 shell:143) echo "picoinit: the machine was stopped from outside" ;;
@@ -69,7 +73,11 @@ panic)
 verdict)
     [ "$panicked" ] && fail "$given_up"
     case $said in
-    'status 0') echo 'picoinit: the program exited with status 0, and the machine is off' ;;
+    'status 0')
+        echo 'picoinit: the program exited with status 0, and the machine is off'
+        [ ! "${WITHOUT:-}${ONLY:-}" ] ||
+            echo "picoinit: this /init lacks a duty: compare the lines above with those of a whole one, make run"
+        ;;
     '')
         hint=
         [ ! "${WITHOUT:-}${ONLY:-}" ] ||

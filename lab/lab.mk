@@ -36,6 +36,10 @@ TARGET   = target/duties/x86_64-unknown-linux-gnu/release
 FEATURES = --target-dir target/duties --no-default-features \
 	--features "$(if $(ONLY),$(ONLY),$(filter-out $(WITHOUT),$(DUTIES)))"
 endif
+# Without spawn, no program is started: there is nothing to wait for as long as usual.
+ifeq ($(origin TIMEOUT)$(filter spawn,$(or $(ONLY),$(filter-out $(WITHOUT),$(DUTIES)))),file)
+TIMEOUT = 20
+endif
 # Cargo says what it does where a person watches, and where it has all of /init to build.
 export CARGO_TERM_QUIET ?= $(shell test '$(V)' != 1 && test ! -t 2 && test -e $(TARGET)/init && echo true || echo false)
 
@@ -101,7 +105,7 @@ experiments:
 PAGE = $(wildcard $(foreach number,$(N) 0$(N),lab/experiments/$(number)-*.md))
 experiment: check page lab-tool
 	# What is downloaded or tried only once is none of the experiment.
-	lab/tools.sh $(shell grep -ohwE 'mke2fs|e2fsck|debugfs|readelf' $(PAGE)) $(if $(call in-page,cc -static),static-linker)
+	lab/tools.sh $(sort $(shell grep -ohwE 'mke2fs|e2fsck|debugfs|readelf' $(PAGE)) $(if $(call in-page,cc -static),static-linker))
 	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
 	: $(kernel) $(accel)
 	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N))

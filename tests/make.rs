@@ -588,11 +588,100 @@ fn what_may_help_is_said_and_only_then() {
         ("", kvm, "", "ACCEL=tcg", false),
         ("", tcg, "mounts", "make try", true),
         ("", tcg, "", "make try", false),
+        ("exec sleep 1000", tcg, "spawn", "starts no program", true),
+        ("exec sleep 1000", tcg, "reap", "starts no program", false),
     ] {
         let (status, said) = judge_with("verdict", 1, qemu, &arguments, without);
         assert_eq!(status, Some(1), "{said}");
         assert_eq!(said.contains(hint), is_said, "{qemu} {arguments:?} {without}: {said}");
     }
+}
+
+#[test]
+fn an_error_number_of_the_program_is_explained() {
+    let say = |line: &str| judge("verdict", 9, &format!("echo 'init: {line}' > $LOG")).1;
+    let explained = say("cannot run /etc/rc: errno 13");
+    assert!(explained.contains("\npicoinit: errno 13: it is not executable"), "{explained}");
+    for line in ["cannot mount /proc: errno 13", "cannot run /etc/rc: errno 5"] {
+        let said = say(line);
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+}
+
+#[test]
+fn a_checkout_that_cannot_be_written_to_is_refused() {
+    let folder = TempDir::new();
+    let attempt = |how: &str| {
+        let go =
+            format!("mount --bind . \"$0\"; cd \"$0\"; {how} make check ACCEL=tcg NO_INSTALL=1");
+        let command = in_namespace(&folder, &go)?;
+        Some(command)
+    };
+    let Some(command) = attempt("mount -o remount,bind,ro .;") else { return };
+    demand_refusal(command, "nothing can be written to ");
+    let Some(command) = attempt("") else { return };
+    assert_eq!(Session::piped(command).end(), (Some(0), String::new()));
+}
+
+#[test]
+fn an_emulator_that_is_named_is_not_looked_for_in_packages() {
+    let stubs = machine(0);
+    stubs.add_real(&["make", "sed", "sh", "stty", "test"]);
+    let attempt = |qemu: &str| {
+        let mut command = make(&["check", qemu, "ACCEL=tcg", "NO_INSTALL=1"]);
+        command.env("PATH", stubs.first());
+        command
+    };
+    demand_refusal(attempt("QEMU=qemu-foo"), "QEMU=qemu-foo: there is no such program");
+    assert_eq!(Session::piped(attempt("QEMU=there")).end(), (Some(0), String::new()));
+}
+
+/// The lab's tool.
+const LAB: &str = "target/x86_64-unknown-linux-gnu/release/picoinit-lab";
+
+#[test]
+fn a_tool_that_is_missing_is_no_fault_of_an_init() {
+    assert_eq!(run("make", &["lab-tool"]).0, Some(0));
+    let scratch = TempDir::new();
+    let look = |stubs: &Stubs| {
+        let mut command = command(LAB);
+        command.args(["conform", "lab/boot.sh", "--only", "pid", "--scratch", scratch.name()]);
+        command.env("PATH", stubs.only());
+        Session::piped(command).end()
+    };
+    let missing = "picoinit: strace is missing; install it: some rows are checked with it\n";
+    assert_eq!(look(&Stubs::new(&[])), (Some(1), missing.into()));
+    let (_, said) = look(&Stubs::new(&["strace"]));
+    assert!(!said.contains("strace"), "{said}");
+}
+
+/// The targets that write a table, and the option that says where it goes.
+#[test]
+fn tables_that_git_tracks_are_written_only_when_that_is_asked_for() {
+    for target in ["bench", "sizes", "ladder", "costs", "kernels"] {
+        let written = |record: &str| {
+            let (_, said) = run("make", &["-n", target, "ACCEL=tcg", record]);
+            let tables = |folder: &str| {
+                said.contains(&format!("--output {folder}/"))
+                    || said.contains(&format!("kernels.sh build/kernels {folder}/KERNELS.md"))
+            };
+            (tables("build/tables"), tables("lab"))
+        };
+        assert_eq!(written("RECORD="), (true, false), "{target}");
+        assert_eq!(written("RECORD=1"), (false, true), "{target}");
+    }
+}
+
+#[test]
+fn an_experiment_asks_only_for_the_tools_that_it_uses() {
+    let tools = |number: &str| {
+        let (_, said) = run("make", &["-n", "experiment", &format!("N={number}"), "ACCEL=tcg"]);
+        let mut lines = said.lines().filter_map(|line| line.strip_prefix("lab/tools.sh"));
+        lines.next_back().expect("what it asks for").trim().to_string()
+    };
+    assert_eq!(tools("1"), "");
+    assert_eq!(tools("3"), "readelf static-linker");
+    assert_eq!(tools("15"), "debugfs e2fsck mke2fs");
 }
 
 /// What does to a terminal what QEMU and the firmware do.
