@@ -14,7 +14,7 @@ case $accel in
 tcg) echo tcg ;;
 kvm)
     usable || {
-        echo "picoinit: ACCEL=kvm: /dev/kvm is missing, or not for you to open. Try ACCEL=tcg (slower)" >&2
+        echo "picoinit: ACCEL=kvm: /dev/kvm is missing, or you may not open it. Try ACCEL=tcg (slower)" >&2
         exit 1
     }
     echo kvm

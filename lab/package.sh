@@ -11,8 +11,8 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
     echo "picoinit: this needs apt-get and dpkg-deb, to get one of the packages: $*" >&2
     exit 1
 fi
-mkdir -p "$directory"
-directory=$(cd "$directory" && pwd)
+mkdir -p "$(dirname "$directory")"
+directory=$(cd "$(dirname "$directory")" && pwd)/$(basename "$directory")
 work=$directory.part
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM

@@ -444,6 +444,24 @@ fn a_compiler_that_cannot_link_counts_as_missing() {
 }
 
 #[test]
+fn cargo_is_quiet_only_where_nobody_waits_for_it() {
+    let _alone = alone();
+    let stubs = Stubs::new(&[]);
+    stubs.add("cargo", "echo quiet=$CARGO_TERM_QUIET");
+    let built = stubs.0.path();
+    fs::write(built.join("init"), "").expect("write a file");
+    let build = |target: &Path, words: &str| {
+        format!("PATH='{}' make build TARGET='{}' {words}", stubs.first(), target.display())
+    };
+    let piped = |line: &str| run("sh", &["-c", line]).1;
+    assert_eq!(piped(&build(built, "")), "quiet=true\n");
+    assert_eq!(piped(&build(&built.join("none"), "")), "quiet=false\n");
+    assert!(piped(&build(built, "V=1")).ends_with("\nquiet=false\n"));
+    let on_terminal = format!("cd '{ROOT}'; {}", build(built, ""));
+    assert_eq!(Session::on_terminal(&on_terminal).end().1, "quiet=false\n");
+}
+
+#[test]
 fn a_package_that_cannot_be_downloaded_is_tried_twice_and_no_other() {
     // What apt-get does when it is to download, or to update the list; and how often it is
     // asked to download.
@@ -465,6 +483,8 @@ fn a_package_that_cannot_be_downloaded_is_tried_twice_and_no_other() {
         let ran = stubs.ran();
         assert_eq!(ran.matches(" download one").count(), attempts, "{ran}");
         assert!(!ran.contains(" download two"), "{ran}");
+        // make would take an empty folder for the package.
+        assert_eq!(folder.path().join("new").exists(), complaint.is_empty());
     }
     // One that does not exist is passed over.
     let stubs = Stubs::new(&["dpkg-deb"]);
