@@ -5,7 +5,7 @@
 # TIMEOUT is in seconds; 0 is none. DIRECTORY has what belongs to this boot. The machine
 # leaves what the console said in console.log there, and the program's report in verdict;
 # in the end, console.log is beside DIRECTORY, which is removed.
-# PRESS, in the environment, is keys to press once a program asks for it on the
+# PRESS, in the environment, is keys to press once a program says "now press" on the
 # console: ctrl-c, typed on the console; or, on the keyboard, ctrl-alt-delete, for
 # which QEMU's monitor has to listen on the pipe DIRECTORY/keys.
 set -u
@@ -21,7 +21,7 @@ runs() { kill -0 "$machine" 2>/dev/null; }
 is_said() { grep -aq "$1" "$log" 2>/dev/null; }
 
 press_keys() {
-    until is_said 'press now\|now press'; do
+    until is_said 'now press'; do
         runs || return
         sleep 0.1
     done

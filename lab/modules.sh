@@ -1,6 +1,7 @@
 #!/bin/sh
 # modules.sh KERNEL FOLDER : copies the modules with which KERNEL sees a virtio
-# disk, and an ext4 on it, to FOLDER/lib/modules, as far as they are not built in.
+# disk, and an ext4 on it, to FOLDER/lib/modules, as far as they are not built in;
+# and with which it sees a disk in a file.
 # In the machine, `depmod` and `modprobe` find them there.
 set -eu
 
@@ -26,7 +27,7 @@ mkdir -p "$folder/lib/modules/$release"
 target=$(cd "$folder/lib/modules/$release" && pwd)
 cat "$modules/modules.builtin" >"$target/modules.builtin" 2>/dev/null || :
 cd "$modules/kernel"
-for module in drivers/virtio/virtio*.ko* drivers/block/virtio_blk.ko* fs/ext4/ext4.ko* fs/jbd2/jbd2.ko* \
+for module in drivers/virtio/virtio*.ko* drivers/block/virtio_blk.ko* drivers/block/loop.ko* fs/ext4/ext4.ko* fs/jbd2/jbd2.ko* \
     fs/mbcache.ko* lib/crc16.ko* lib/crc/crc16.ko* crypto/crc32c_generic.ko*; do
     [ -e "$module" ] || continue
     name=$(basename "${module%.ko*}")

@@ -6,12 +6,9 @@
 //! all the same.
 
 use crate::sys::open;
-use rustix::fd::BorrowedFd;
-use rustix::fs::{OFlags, tell};
-use rustix::io::close;
 use rustix::process::{getpid, ioctl_tiocsctty, setpgid, setsid};
 use rustix::stdio::{dup2_stderr, stderr, stdin};
-use rustix::termios::tcsetpgrp;
+use rustix::{fd::BorrowedFd, fs::OFlags, fs::tell, io::close, termios::tcsetpgrp};
 
 /// Opens the console on those of the descriptors 0, 1 and 2 that are closed; or /dev/null if
 /// there is no console, so that no file that a program opens later becomes its standard error
@@ -29,6 +26,7 @@ pub fn open_descriptors() {
             opened = open(c"/dev/null", flags);
         }
         if !(0..=2).contains(&opened) {
+            // SAFETY: opened just now, or an error, which close(2) refuses.
             return unsafe { close(opened) };
         }
     }
@@ -73,7 +71,10 @@ pub fn never_wait() {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::APPEND;
     let own = open(c"/proc/self/fd/2", flags);
     if own > 2 {
-        let _ = unsafe { dup2_stderr(BorrowedFd::borrow_raw(own)) };
-        unsafe { close(own) };
+        // SAFETY: opened just now, and used by nobody else.
+        unsafe {
+            let _ = dup2_stderr(BorrowedFd::borrow_raw(own));
+            close(own);
+        }
     }
 }

@@ -7,7 +7,6 @@ use crate::say::{Buffer, say};
 use crate::state::Init;
 use crate::{reap, signals, sys};
 use core::ffi::CStr;
-use core::ptr::NonNull;
 use rustix::io::Errno;
 use rustix::process::Signal;
 use rustix::system::RebootCommand;
@@ -57,7 +56,7 @@ pub fn pass_on(init: &mut Init, signal: Signal) {
     }
     let deadline = sys::hundredths().wrapping_add(init.grace);
     while init.program.is_some() && sys::hundredths() < deadline {
-        let signal = signals::wait(Some(&sys::TENTH));
+        let signal = signals::wait(Some(&signals::TENTH));
         reap::reap_all(init);
         if let Some(signal) = signal.filter(|signal| *signal != Signal::CHILD) {
             signals::pass_on(init, signal);
@@ -72,9 +71,7 @@ pub fn pass_on(init: &mut Init, signal: Signal) {
 /// # Safety
 ///
 /// `argv` is at least one word, then NULL; `envp` ends with NULL.
-pub unsafe fn execvpe(argv: *const ThinCStr, envp: *const Option<ThinCStr>) -> i32 {
-    // SAFETY: the caller's.
-    let name = unsafe { *argv };
+pub unsafe fn execvpe(name: ThinCStr, argv: *const ThinCStr, envp: *const Option<ThinCStr>) -> i32 {
     if name.bytes().any(|byte| byte == b'/') {
         // SAFETY: the caller's.
         return unsafe { sys::execve(name, argv, envp) };
@@ -140,8 +137,7 @@ pub unsafe fn variable(mut envp: *const Option<ThinCStr>, name: &CStr) -> Option
         while let Some(word) = *envp {
             let name = name.to_bytes();
             if word.bytes().take(name.len()).eq(name.iter().copied()) {
-                let value = word.as_ptr().add(name.len()).cast_mut();
-                return NonNull::new(value).map(|value| ThinCStr::new(value));
+                return Some(ThinCStr(word.0.add(name.len())));
             }
             envp = envp.add(1);
         }

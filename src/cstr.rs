@@ -1,29 +1,15 @@
 //! C strings as the kernel passes them.
 
-use core::ffi::{CStr, c_char};
-use core::ptr::NonNull;
-use core::slice::from_raw_parts;
+use core::{ffi::CStr, ffi::c_char, ptr::NonNull, slice::from_raw_parts};
 
 /// A C string by the address of its first byte. The kernel makes argv and envp of these: arrays
 /// of `Option<ThinCStr>`, which end with `None`, a NULL. (A `&CStr` carries its length, too.)
-/// Whoever makes one answers for it: that the bytes last as long as it does.
+/// The code that makes one sees to it that a C string is there, and stays there.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct ThinCStr(NonNull<c_char>);
+pub struct ThinCStr(pub NonNull<c_char>);
 
 impl ThinCStr {
-    /// # Safety
-    ///
-    /// At this address is a C string.
-    pub unsafe fn new(address: NonNull<c_char>) -> Self {
-        Self(address)
-    }
-
-    /// The address of its first byte.
-    pub fn as_ptr(self) -> *const c_char {
-        self.0.as_ptr()
-    }
-
     /// Its bytes, without the 0 at the end.
     pub fn bytes(self) -> impl Iterator<Item = u8> {
         let mut next = self.0;
@@ -44,13 +30,12 @@ impl ThinCStr {
     #[inline(always)]
     pub fn as_c_str<'a>(self) -> &'a CStr {
         unsafe extern "C" {
-            fn strlen(string: *const c_char) -> usize;
+            fn strlen(string: NonNull<c_char>) -> usize;
         }
-        let bytes = self.0.as_ptr();
         // SAFETY: a C string: so many bytes, and a 0.
         unsafe {
-            let length = if cfg!(debug_assertions) { self.bytes().count() } else { strlen(bytes) };
-            CStr::from_bytes_with_nul_unchecked(from_raw_parts(bytes.cast(), length + 1))
+            let length = if cfg!(debug_assertions) { self.bytes().count() } else { strlen(self.0) };
+            CStr::from_bytes_with_nul_unchecked(from_raw_parts(self.0.cast().as_ptr(), length + 1))
         }
     }
 }

@@ -20,8 +20,6 @@ pub mod state;
 pub mod sys;
 pub mod teardown;
 
-pub use state::Init;
-
 /// What a panic does: in a release build, there is none.
 ///
 /// This calls a function that does not exist. If any panic could be reached, the linker would

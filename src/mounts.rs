@@ -3,9 +3,7 @@
 //! The kernel gives PID 1 an almost empty root. /proc and /sys are how programs ask the kernel
 //! things, /dev is how they reach devices.
 
-use crate::cstr::ThinCStr;
-use crate::say::{Buffer, say};
-use crate::sys::open;
+use crate::{cstr::ThinCStr, say::Buffer, say::say, sys::open};
 use core::ffi::CStr;
 use rustix::fs::{Access, Mode, OFlags, access, mkdir};
 use rustix::io::{Errno, close, read};
@@ -27,18 +25,16 @@ pub fn mount_all() {
 }
 
 /// Mounts one file system. Nothing on these is ever to be executed.
-fn mount_one(kind: &'static CStr, target: &'static CStr, flags: MountFlags, data: &'static CStr) {
-    let (kind, target, data) = (ThinCStr::from(kind), ThinCStr::from(target), ThinCStr::from(data));
+fn mount_one(kind: &'static CStr, path: &'static CStr, flags: MountFlags, data: &'static CStr) {
+    let (kind, path, data) = (ThinCStr::from(kind), ThinCStr::from(path), ThinCStr::from(data));
     // It may be there; and if it cannot be made, mount(2) will say so.
-    let _ = mkdir(target.as_c_str(), Mode::from_raw_mode(0o755));
+    let _ = mkdir(path.as_c_str(), Mode::from_raw_mode(0o755));
     let flags = flags | MountFlags::NOSUID | MountFlags::NOEXEC;
     // The source is a mere name for these: the same again.
-    match mount(kind.as_c_str(), target.as_c_str(), kind.as_c_str(), flags, data.as_c_str()) {
+    match mount(kind.as_c_str(), path.as_c_str(), kind.as_c_str(), flags, data.as_c_str()) {
         // Where PID 1 may not mount, or something is mounted, there is nothing to say of it.
         Ok(()) | Err(Errno::PERM | Errno::BUSY) => {}
-        Err(error) => {
-            say(c"init: cannot mount @: errno #\n", Some(target), error.raw_os_error(), 0);
-        }
+        Err(error) => say(c"init: cannot mount @: errno #\n", Some(path), error.raw_os_error(), 0),
     }
 }
 
@@ -48,45 +44,44 @@ const DEPTH: usize = 16;
 /// Unmounts everything, so that nothing written is lost. What cannot be unmounted, such as the
 /// root, is made read-only, which serves as well.
 pub fn unmount_all() {
-    // A file system in use by one that is mounted on it cannot go, and comes first in the list:
-    // so each turn takes at least one level.
-    for _ in (0..DEPTH).rev() {
-        // The list becomes descriptor 0. At the limit on descriptors, there is no other.
-        // SAFETY: nobody here uses what it was before.
-        let list = unsafe {
-            close(0);
-            stdin()
-        };
-        open(c"/proc/mounts", OFlags::RDONLY);
-        let next = || {
-            let mut byte = [0];
-            // At the end of the file, and if it cannot be read, nothing is written.
-            let _ = read(list, &mut byte);
-            byte[0]
-        };
-        for_each_path(next, |path| {
-            if unmount(path, UnmountFlags::NOFOLLOW).is_err() {
-                let _ = mount_remount(path, MountFlags::RDONLY, c"");
-            }
-        });
-    }
+    // A file system that has another mounted on it is in use, and comes first in the list: so
+    // each turn takes at least one level.
+    (0..DEPTH).for_each(|_| unmount_unused());
 }
 
-/// Calls `visit` for every word of /proc/mounts that begins with `/`, up to a byte that is 0.
-///
-/// These are the mount points, the second word of each line, and some that are not, as the first
-/// word `/dev/vda`: to unmount such is an error, and no more.
-pub fn for_each_path(mut next: impl FnMut() -> u8, mut visit: impl FnMut(&CStr)) {
+/// Unmounts what is not in use.
+#[inline(never)] // its buffer would take up memory from the start
+fn unmount_unused() {
+    // The list becomes descriptor 0: at the limit on descriptors, there is no other.
+    // SAFETY: nobody here uses what it was before.
+    unsafe { close(0) };
+    open(c"/proc/mounts", OFlags::RDONLY);
+    for_each_word(next_byte, |word| {
+        if unmount(word, UnmountFlags::NOFOLLOW).is_err() {
+            let _ = mount_remount(word, MountFlags::RDONLY, c"");
+        }
+    });
+}
+
+/// The next byte of descriptor 0; 0 at the end of the file, and if it cannot be read.
+fn next_byte() -> u8 {
+    let mut byte = [0];
+    // SAFETY: if the descriptor is closed, the call says so.
+    let _ = read(unsafe { stdin() }, &mut byte);
+    byte[0]
+}
+
+/// Calls `visit` for every word of /proc/mounts, up to a byte that is 0. The mount points are the
+/// second words of its lines; to unmount one of the others is an error, and no more.
+pub fn for_each_word(mut next: impl FnMut() -> u8, mut visit: impl FnMut(&CStr)) {
     let mut word = Buffer::empty();
     loop {
         match next() {
             0 => return,
             b' ' | b'\n' => {
-                // One that does not fit is too long for a path.
-                if let Some(path) =
-                    word.as_c_str().filter(|path| path.to_bytes_with_nul()[0] == b'/')
-                {
-                    visit(path);
+                // A word that does not fit is too long for a path.
+                if let Some(word) = word.as_c_str() {
+                    visit(word);
                 }
                 word = Buffer::empty();
             }

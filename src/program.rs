@@ -1,13 +1,7 @@
 //! Duty: start the program that PID 1 is there for.
 
-use crate::cstr::ThinCStr;
-use crate::say::say;
-use crate::state::Init;
-use crate::sys;
-use crate::{console, container, signals};
-use rustix::io::Errno;
-use rustix::process::Pid;
-use rustix::system::RebootCommand;
+use crate::{console, container, cstr::ThinCStr, say::say, signals, state::Init, sys};
+use rustix::{io::Errno, process::Pid, system::RebootCommand};
 
 /// The exit status of a program that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;
@@ -27,14 +21,13 @@ pub unsafe fn start(init: &mut Init, stack: *const usize) {
     }
     let default = [Some(ThinCStr::from(c"/etc/rc")), None];
     // SAFETY: the caller's.
-    let (found, envp) = unsafe {
-        let argv = stack.add(1).cast::<Option<ThinCStr>>();
-        let envp = argv.add(*stack + 1);
-        if cfg!(feature = "container") {
-            (container::prepare(init, argv, envp), envp)
-        } else {
-            (find(argv).or(Some(default.as_ptr().cast())), envp)
-        }
+    let (argv, envp) = unsafe { (stack.add(1).cast(), stack.add(*stack + 2).cast()) };
+    let found = if cfg!(feature = "container") {
+        // SAFETY: as above.
+        unsafe { container::prepare(init, argv, envp) }
+    } else {
+        // SAFETY: as above.
+        unsafe { find(argv) }.or(Some(default.as_ptr().cast()))
     };
     let Some(argv) = found else { return give_up(init, 1) };
     match sys::fork() {
@@ -75,21 +68,14 @@ pub unsafe fn find(mut argv: *const Option<ThinCStr>) -> Option<*const ThinCStr>
 #[inline(always)] // a call that never returns is not inlined by itself
 unsafe fn become_program(argv: *const ThinCStr, envp: *const Option<ThinCStr>) -> ! {
     console::take_control();
-    signals::unblock_all();
+    signals::block(signals::NONE);
+    let execute = if cfg!(feature = "container") { container::execvpe } else { sys::execve };
     // SAFETY: the caller's.
-    let (path, error) = unsafe {
-        if cfg!(feature = "container") {
-            (*argv, container::execvpe(argv, envp))
-        } else {
-            (*argv, sys::execve(*argv, argv, envp))
-        }
-    };
-    sys::exit(cannot_run(path, error))
+    unsafe { sys::exit(cannot_run(*argv, execute(*argv, argv, envp))) }
 }
 
 /// Says why the program cannot be executed: `error` is an errno, negated. Returns what counts as
 /// its exit status.
-#[inline(never)]
 fn cannot_run(path: ThinCStr, error: i32) -> i32 {
     say(c"init: cannot run @: errno #\n", Some(path), -error, 0);
     if error == -Errno::NOENT.raw_os_error() { NOT_FOUND } else { NOT_EXECUTABLE }

@@ -5,8 +5,7 @@
 //! parent of its children, the orphans (`find_new_reaper` in kernel/exit.c). If PID 1 did not
 //! ask, zombies would pile up until no PID is left.
 
-use crate::say::say;
-use crate::state::Init;
+use crate::{say::say, state::Init};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait, waitpid};
 use rustix::system::RebootCommand;
 
@@ -23,11 +22,8 @@ pub fn reap_all(init: &mut Init) -> bool {
         } else {
             waitpid(init.program, WaitOptions::NOHANG)
         };
-        let (pid, status) = match waited {
-            Ok(Some(child)) => child,
-            Ok(None) => return true,
-            Err(_) => return false,
-        };
+        // None has exited, or there is none.
+        let Ok(Some((pid, status))) = waited else { return waited.is_ok() };
         let (text, number, exit_status) = match status.exit_status() {
             Some(status) => (c"init: pid # exited with status #\n", status, status),
             None => {

@@ -1,12 +1,9 @@
 //! What PID 1 prints: single lines, each in one write(2), so that the lines of several
 //! processes never tear.
 
-use crate::cstr::ThinCStr;
-use crate::sys;
-use core::ffi::CStr;
-use core::mem::MaybeUninit;
-use core::slice::from_raw_parts;
-use rustix::io::write;
+use crate::{arch::syscall, cstr::ThinCStr, signals::NOW};
+use core::{ffi::CStr, mem::MaybeUninit, ptr::null, slice::from_raw_parts};
+use rustix::{event::PollFd, event::PollFlags, io::write};
 
 /// How many bytes a [`Buffer`] has room for: a little less than a page of the stack.
 const SIZE: usize = 4000;
@@ -53,12 +50,11 @@ impl Buffer {
     /// Adds a name from outside. Whatever could move the cursor or begin an escape sequence
     /// is shown as `?`, and so is all that is not ASCII.
     fn push_name(&mut self, name: Option<ThinCStr>) {
-        let Some(name) = name else { return };
-        for byte in name.bytes() {
+        name.into_iter().flat_map(ThinCStr::bytes).for_each(|byte| {
             if self.length < NAME_END {
                 self.push(if matches!(byte, b' '..=b'~') { byte } else { b'?' });
             }
-        }
+        });
     }
 
     /// Adds a number in decimal.
@@ -88,13 +84,15 @@ impl Buffer {
 /// Prints a line to standard error, as [`Buffer::push_line`] makes it. If it would have to wait,
 /// because that is a pipe that is full or a terminal that was stopped, it prints nothing: PID 1
 /// has more important things to do.
-#[inline(never)]
 pub fn say(text: &'static CStr, name: Option<ThinCStr>, number: i32, next: i32) {
     let mut line = Buffer::empty();
     line.push_line(text, name, number, next);
     // SAFETY: if descriptor 2 is closed, both calls say so and do nothing.
     let stderr = unsafe { rustix::stdio::stderr() };
-    if sys::is_writable(stderr) {
+    let mut wanted = PollFd::from_borrowed_fd(stderr, PollFlags::OUT);
+    // SAFETY: one of them, and a timespec.
+    unsafe { syscall!(__NR_ppoll, &raw mut wanted, 1, &raw const NOW, null::<u8>()) };
+    if wanted.revents() == PollFlags::OUT {
         let _ = write(stderr, line.as_bytes());
     }
 }

@@ -13,7 +13,8 @@ use common::{ROOT, TempDir, skip};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 /// What an init that knows no duties does before the program.
 const NAIVE: &str = "
@@ -252,16 +253,24 @@ wait
     boot.demand(boot.kernel.contains("reboot: Restarting system"), "it restarts");
 }
 
+/// What QEMU's monitor is told to press the three keys.
+const CTRL_ALT_DEL: &[u8] = b"sendkey ctrl-alt-delete\n";
+
+/// What has QEMU's monitor listen on a socket.
+fn monitor(socket: &str) -> String {
+    format!("-monitor unix:{socket},server=on,wait=off")
+}
+
 /// Boots, and presses Ctrl-Alt-Del on the machine's keyboard once the program is ready.
 fn press_ctrl_alt_del(tree: &Tree, variables: &[&str]) -> Boot {
     let _alone = alone();
     let folder = TempDir::new();
     let socket = folder.join("monitor");
-    let monitor = format!("QEMU_EXTRA=-monitor unix:{socket},server=on,wait=off");
+    let monitor = format!("QEMU_EXTRA={}", monitor(&socket));
     let mut session = tree.start(&[&[monitor.as_str()], variables].concat());
     session.wait_for("program: ready");
     let mut stream = UnixStream::connect(&socket).expect("connect to QEMU's monitor");
-    stream.write_all(b"sendkey ctrl-alt-delete\n").expect("send to QEMU's monitor");
+    stream.write_all(CTRL_ALT_DEL).expect("send to QEMU's monitor");
     // The connection stays until the end, so that QEMU reads what was sent.
     let boot = Boot::of(session);
     drop(stream);
@@ -307,9 +316,6 @@ wait
         run("mke2fs", &["-q", "-F", "-t", "ext4", &outer, "16M"]);
         run("mke2fs", &["-q", "-F", "-t", "ext4", "-O", "^has_journal", &inner, "16M"]);
     };
-    let disk = |id, image| {
-        format!("-drive file={image},format=raw,if=none,id={id} -device virtio-blk-pci,drive={id}")
-    };
     let disks = format!("QEMU_EXTRA={} {}", disk("outer", &outer), disk("inner", &inner));
 
     format();
@@ -334,6 +340,65 @@ wait
     for image in [&outer, &inner] {
         boot.demand(!faults(image).is_empty(), &format!("{image} is not clean"));
     }
+}
+
+/// What gives the machine a disk.
+fn disk(id: &str, image: &str) -> String {
+    format!("-drive file={image},format=raw,if=none,id={id} -device virtio-blk-pci,drive={id}")
+}
+
+#[test]
+fn a_further_request_does_not_wait_for_the_disks() {
+    // What is written to the inner file system cannot reach the outer one, which is frozen: so
+    // sync(2) never returns.
+    let tree = Tree::new(
+        r#"
+depmod
+modprobe -a -q virtio_pci virtio_blk crc32c_generic ext4 loop
+mkdir -p /mnt/outer /mnt/inner
+mount -t ext4 /dev/vda /mnt/outer
+dd if=/dev/zero of=/mnt/outer/image bs=1M count=4
+mke2fs -F /mnt/outer/image
+mount -t ext4 -o loop /mnt/outer/image /mnt/inner
+fsfreeze --freeze /mnt/outer
+echo never written > /mnt/inner/file
+echo status 0 > $VERDICT
+"#,
+    );
+    if let Err(why) = add_disk_modules(&tree) {
+        return skip(&why);
+    }
+    let folder = TempDir::new();
+    let (image, socket) = (folder.join("outer"), folder.join("monitor"));
+    let extra = format!("QEMU_EXTRA={} {}", disk("outer", &image), monitor(&socket));
+    let format = || run("mke2fs", &["-q", "-F", "-t", "ext4", &image, "16M"]);
+    let program_is_gone = " exited with status 0";
+
+    format();
+    let boot = {
+        let _alone = alone();
+        let mut session = tree.start(&[&extra]);
+        session.wait_for(program_is_gone);
+        let mut stream = UnixStream::connect(&socket).expect("connect to QEMU's monitor");
+        // A request may come before PID 1 has begun with the disks, and is then met already: so
+        // somebody presses the keys again and again, until the machine is off.
+        let keys = thread::spawn(move || {
+            while stream.write_all(CTRL_ALT_DEL).is_ok() {
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        let boot = Boot::of(session);
+        keys.join().expect("the person at the keyboard");
+        boot
+    };
+    boot.demand_success();
+    boot.demand(boot.kernel.contains("reboot: Power down"), "it powers off, as it was going to");
+
+    // Nobody presses any keys.
+    format();
+    let boot = tree.run(&[&extra, "TIMEOUT=30"]);
+    boot.demand_failure("picoinit: hung: ");
+    boot.demand(boot.programs.contains(program_is_gone), "the program has exited");
 }
 
 /// What is wrong with the ext4 file system in this image: nothing, if it was

@@ -447,11 +447,11 @@ fn a_container_with_every_privilege_keeps_its_run_and_the_status() {
 }
 
 #[test]
-fn the_readme_says_what_the_feature_costs() {
+fn its_page_says_what_the_feature_costs() {
     let size = |path: &Path| fs::metadata(path).expect("an init").len();
     let cost = size(&common::container_init()) - size(&common::init());
-    let readme =
-        fs::read_to_string(Path::new(common::ROOT).join("README.md")).expect("read README.md");
+    let page = Path::new(common::ROOT).join("lab/CONTAINER.md");
+    let page = fs::read_to_string(page).expect("read lab/CONTAINER.md");
     let says = format!("`--features container` adds {cost} bytes");
-    assert!(readme.contains(&says), "README.md has to say: {says}");
+    assert!(page.contains(&says), "lab/CONTAINER.md has to say: {says}");
 }

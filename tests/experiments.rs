@@ -1,5 +1,5 @@
 //! Runs each experiment of lab/experiments as a reader does, with `make
-//! experiment`; and the twins that show that a text that is wrong fails.
+//! experiment`; and shows with wrong pages that a wrong page fails.
 
 #[path = "common/boot.rs"]
 mod boot;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         a_wrong_text_fails,
         a_broken_document_is_refused,
         a_wrong_number_is_refused,
-        an_interrupt_ends_what_was_started,
+        an_interrupt_leaves_no_process_behind,
         the_table_of_contents_is_complete,
         the_readme_says_what_is_seen_to_break,
     ];
@@ -59,8 +59,8 @@ fn experiments() -> Vec<(String, String)> {
     names
 }
 
-/// What is wrong with the row of a duty in README.md: its experiment has to leave
-/// the duty out, and to show then what the row quotes.
+/// What is wrong with the row of a duty in README.md. Its experiment has to leave the
+/// duty out, and then to show what the row quotes.
 fn complaint(row: &str) -> Option<String> {
     let cells: Vec<&str> = row.split('|').map(str::trim).collect();
     let [_, duty, _, _, without, experiment, ..] = cells[..] else {
@@ -88,7 +88,7 @@ fn the_readme_says_what_is_seen_to_break() {
         let row = readme.lines().find(|line| line.starts_with(&format!("| {duty} | ")));
         let row = row.unwrap_or_else(|| panic!("README.md has no row for {duty}"));
         assert_eq!(complaint(row), None);
-        // What another duty breaks is not what this one does.
+        // Another duty does not break the same thing.
         let other = if duty == "reap" { "signals" } else { "reap" };
         assert!(complaint(&row.replace(&format!("| {duty} |"), &format!("| {other} |"))).is_some());
     }
@@ -97,12 +97,12 @@ fn the_readme_says_what_is_seen_to_break() {
 fn shows_what_its_text_says(number: &str) {
     let _alone = alone();
     let (status, said) = Session::piped(make(&["experiment", &format!("N={number}")])).end();
-    let verdict = format!("picoinit: experiment {number}: what was seen is what the text says");
+    let verdict = format!("picoinit: experiment {number}: what was seen is what the page says");
     assert_eq!(status, Some(0), "{said}");
     assert_eq!(said.lines().last(), Some(&*verdict), "{said}");
 }
 
-/// An experiment as it should be.
+/// A page as it should be.
 const SOUND: &str = r#"# 07. What does the shell say?
 
 ## Try
@@ -132,8 +132,8 @@ It was told to.
 Say something else.
 "#;
 
-/// Has the tool run an experiment that is the sound one with one change.
-/// Returns its exit status, and what it says.
+/// Lets the tool run the sound page with one change. Returns its exit status, and
+/// what it prints.
 fn run_changed(from: &str, to: &str) -> (Option<i32>, String) {
     let folder = TempDir::new();
     assert!(SOUND.contains(from), "{from}");
@@ -157,9 +157,9 @@ fn build_tool() {
 fn a_wrong_text_fails() {
     let (status, said) = run_changed("one\n", "one\n");
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.ends_with("picoinit: experiment 07: what was seen is what the text says\n"));
+    assert!(said.ends_with("picoinit: experiment 07: what was seen is what the page says\n"));
 
-    let verdict = "picoinit: experiment 07: what was seen is NOT what the text says: \
+    let verdict = "picoinit: experiment 07: what was seen is NOT what the page says: \
                    1 of 2 commands did something else\n";
     for (from, to, listed) in [
         ("\none\n", "\nother\n", "- other\n"),
@@ -183,7 +183,7 @@ fn a_broken_document_is_refused() {
         ("# 07. What", "# 08. What", "its title has to be `# 07. ` and a question"),
         ("say?", "say.", "its title has to be `# 07. ` and a question"),
         ("## Why", "## How", "its sections have to be"),
-        ("## Exercise", "# Exercise", "it has 2 titles, and not one"),
+        ("## Exercise", "# Exercise", "it has 2 titles instead of one"),
         (
             "```console\n$ echo one",
             "```console\necho one",
@@ -191,8 +191,8 @@ fn a_broken_document_is_refused() {
         ),
         ("```console", "```text", "it has no command"),
         ("CODE/program.rs", "CODE/nothing.rs", "leads nowhere"),
-        ("pub unsafe fn start", "pub unsafe fn stop", "quotes what is not there"),
-        (r#" "pub unsafe fn start""#, "", "has to quote, as its title"),
+        ("pub unsafe fn start", "pub unsafe fn stop", "quotes what is not in that file"),
+        (r#" "pub unsafe fn start""#, "", "has to quote a line of that file"),
         ("[who starts it](CODE/program.rs", "[who starts it](/etc/passwd", "quotes what is not"),
         (
             r#"[who starts it](CODE/program.rs "pub unsafe fn start")"#,
@@ -219,8 +219,9 @@ fn a_wrong_number_is_refused() {
     }
 }
 
-/// What an experiment started is gone when it was interrupted, by a signal or on a terminal.
-fn an_interrupt_ends_what_was_started() {
+/// An interrupted experiment leaves no process behind, whether a signal or a terminal's
+/// key interrupts it.
+fn an_interrupt_leaves_no_process_behind() {
     build_tool();
     let folder = TempDir::new();
     let text = SOUND
@@ -241,8 +242,8 @@ fn an_interrupt_ends_what_was_started() {
         session.wait_for("\n");
         let said = session.said();
         let sleeper = said.lines().find_map(|line| line.strip_prefix("sleeper ")).expect("its PID");
-        // A zombie, which its new parent has not reaped yet, has no command line; nor
-        // has, for a moment, a process that begins to execute a program.
+        // A zombie that its new parent has not reaped yet has no command line; nor has,
+        // for a moment, a process that begins to execute a program.
         let runs =
             || fs::read(format!("/proc/{sleeper}/cmdline")).is_ok_and(|line| !line.is_empty());
         let deadline = Instant::now() + LIMIT;

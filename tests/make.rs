@@ -727,14 +727,29 @@ fn the_terminal_is_left_as_it_was() {
 #[test]
 fn a_boot_that_is_ended_from_outside_leaves_nothing_behind() {
     let folder = TempDir::new();
-    let boot = judged(&folder.join("boot.1"), "shell", 0, "echo ready; exec sleep 1000");
-    let mut session = Session::piped(boot);
-    session.wait_for("ready");
-    session.signal(Signal::SIGTERM);
-    // Everything that it started has exited when nobody has its output open any more.
-    let (status, said) = session.end();
-    assert_ne!(status, Some(0), "{said}");
-    assert!(!folder.path().join("boot.1").exists(), "its files are left");
+    let machine = |path: &str| {
+        let script = "echo ready; exec sleep 1000";
+        let mut command = judged(&folder.join("boot.1"), "shell", 0, script);
+        command.env("PATH", path);
+        Session::piped(command)
+    };
+    // What this timeout(1) is sent does not reach the machine, as while the real one forks.
+    let stubs = Stubs::new(&[]);
+    stubs.add("timeout", r#"shift 3; "$@" & wait"#);
+    let path = std::env::var("PATH").expect("a PATH");
+    for path in [&path, &stubs.first()] {
+        let mut session = machine(path);
+        session.wait_for("ready");
+        session.signal(Signal::SIGTERM);
+        // Everything that it started has exited when nobody has its output open any more.
+        let (status, said) = session.end();
+        assert_eq!(status, None, "killed by the same signal: {said}");
+        assert!(!folder.path().join("boot.1").exists(), "its files are left");
+    }
+    // The request comes before the machine starts, or while it does.
+    stubs.add("timeout", r#"kill $PPID; shift 3; exec "$@""#);
+    let (status, said) = machine(&stubs.first()).end();
+    assert_eq!(status, None, "{said}");
 }
 
 #[test]

@@ -82,6 +82,44 @@ fn leaves_alone_what_is_mounted_already() {
     assert_eq!(outcome.code(), Some(0), "the boot goes on");
 }
 
+#[test]
+fn says_nothing_of_what_it_may_not_mount() {
+    // Without CAP_SYS_ADMIN, it may not mount anything; and what is mounted already is not
+    // mounted once more.
+    let init = ["/usr/bin/setpriv", "--bounding-set=-sys_admin", "/init"];
+    let may_not = Namespace::with_init(&init, &["/guest", "exit", "5"]);
+    let is_mounted =
+        Namespace::new(&["/guest", "exit", "5"]).prepare("mkdir /sys; mount -t sysfs sysfs /sys");
+    for namespace in [may_not, is_mounted] {
+        let outcome = namespace.run();
+        assert!(!outcome.console.contains("cannot mount"), "{}", outcome.console);
+        assert_eq!(outcome.code(), Some(5), "{}", outcome.console);
+    }
+    // It did try: where mkdir(2) fails, there is no place to mount anything on.
+    let outcome = Namespace::with_init(&init, &["/guest", "exit", "5"])
+        .prepare("mount -t tmpfs -o remount,ro tmpfs /")
+        .run();
+    assert!(outcome.said("init: cannot mount /proc: errno 2"), "{}", outcome.console);
+}
+
+#[test]
+fn shares_a_file_as_console_with_the_program() {
+    // Each writes where the other stopped, and not over it.
+    let script = "for each in 1 2 3; do /guest orphans 1; echo after; done";
+    let count = |outcome: &Outcome, is_it: fn(&str) -> bool| {
+        outcome.console.lines().filter(|line| is_it(line)).count()
+    };
+    compare(
+        |with| with(&["/bin/sh", "-c", script]),
+        |outcome| {
+            count(outcome, |line| line == "after") == 3
+                && count(outcome, |line| {
+                    line.starts_with("init: pid ") && line.ends_with(" exited with status 0")
+                }) == 4
+        },
+    );
+}
+
 /// A program that reports where its descriptors lead. Not the guest: Rust's
 /// runtime opens those that are closed.
 const LOOK_AT_DESCRIPTORS: &[&str] = &[

@@ -1,34 +1,34 @@
 //! The functions of the init that need no kernel.
 
 use picoinit::cstr::ThinCStr;
-use picoinit::mounts::for_each_path;
+use picoinit::mounts::for_each_word;
 use picoinit::say::Buffer;
 use picoinit::{container, program};
 use std::ffi::{CStr, CString};
 
-/// The paths in a list of mounts.
-fn paths(list: &str) -> Vec<String> {
+/// The words in a list of mounts.
+fn words(list: &str) -> Vec<String> {
     let mut bytes = list.bytes();
-    let mut paths = Vec::new();
-    for_each_path(
+    let mut words = Vec::new();
+    for_each_word(
         || bytes.next().unwrap_or(0),
-        |path| paths.push(path.to_string_lossy().into_owned()),
+        |word| words.push(word.to_string_lossy().into_owned()),
     );
-    paths
+    words
 }
 
 #[test]
-fn finds_paths_in_the_list_of_mounts() {
-    assert_eq!(paths(""), [""; 0]);
-    let list = "proc /proc proc rw,nosuid 0 0\n/dev/vda / ext4 rw 0 0\n";
-    assert_eq!(paths(list), ["/proc", "/dev/vda", "/"]);
+fn finds_words_in_the_list_of_mounts() {
+    assert_eq!(words(""), [""; 0]);
+    let list = "proc /proc proc 0\n/dev/vda / ext4 rw\n";
+    assert_eq!(words(list), ["proc", "/proc", "proc", "0", "/dev/vda", "/", "ext4", "rw"]);
     // A word that does not come to its end is no word, and nothing comes after a 0.
-    assert_eq!(paths("proc /pr"), [""; 0]);
-    assert_eq!(paths("a /b c\n\0d /e f\n"), ["/b"]);
-    // The host's own list has a mount point a line, and perhaps a device.
+    assert_eq!(words("proc /pr"), ["proc"]);
+    assert_eq!(words("a /b c\n\0d /e f\n"), ["a", "/b", "c"]);
+    // The host's own list has a mount point on each line.
     let host = std::fs::read_to_string("/proc/mounts").expect("read /proc/mounts");
     let points = host.lines().filter_map(|line| line.split(' ').nth(1));
-    let found = paths(&host);
+    let found = words(&host);
     assert!(points.clone().count() > 0);
     for point in points.filter(|point| !point.contains('\\')) {
         assert!(found.contains(&point.into()), "{point} is not in {found:?}");
@@ -38,19 +38,19 @@ fn finds_paths_in_the_list_of_mounts() {
 #[test]
 fn decodes_escapes_in_the_list_of_mounts() {
     assert_eq!(
-        paths("a\\040b /my\\040disk\\011\\012\\134x\\043 c\\040/d rw 0 0\n"),
-        ["/my disk\t\n\\x#"]
+        words("a\\040b /my\\040disk\\011\\012\\134x\\043 c\\040/d rw\n"),
+        ["a b", "/my disk\t\n\\x#", "c /d", "rw"]
     );
     // The kernel escapes no other control character.
-    assert_eq!(paths("a /my\rdisk\u{1} b\n"), ["/my\rdisk\u{1}"]);
+    assert_eq!(words("a /my\rdisk\u{1} b\n"), ["a", "/my\rdisk\u{1}", "b"]);
 }
 
 #[test]
 fn leaves_out_a_path_that_is_too_long() {
-    let list = |length: usize| format!("a /{} b c 0 0\nproc /proc proc\n", "x".repeat(length));
-    assert_eq!(paths(&list(3998))[0].len(), 3999);
-    assert_eq!(paths(&list(3999)), ["/proc"]);
-    assert_eq!(paths(&list(9999)), ["/proc"]);
+    let list = |length: usize| format!("a /{} b\n", "x".repeat(length));
+    assert_eq!(words(&list(3998))[1].len(), 3999);
+    assert_eq!(words(&list(3999)), ["a", "b"]);
+    assert_eq!(words(&list(9999)), ["a", "b"]);
 }
 
 /// The program among these words, and all that follow it.

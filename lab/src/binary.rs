@@ -117,7 +117,7 @@ impl Source {
 
     /// What a piece of code belongs to: of the places, the innermost first, the
     /// first that is in a duty; else the first that is in another module of the
-    /// init, one that serves several.
+    /// init that serves several.
     pub fn owner<'a>(&self, places: &'a [Place]) -> Option<(Owner, &'a Place)> {
         let own = || places.iter().filter_map(|place| Some((place.module()?, place)));
         if let Some((module, place)) = own().find(|(module, _)| self.is_duty(module)) {
@@ -130,7 +130,7 @@ impl Source {
         self.duties().any(|duty| duty == module)
     }
 
-    /// Where a label of hand-written assembly stands.
+    /// Where a label of hand-written assembly is.
     fn label(&self, name: &str) -> Option<Place> {
         let label = format!("\"{name}:\"");
         self.files.iter().find_map(|(file, lines)| {
@@ -284,7 +284,7 @@ impl Binary {
         let bytes = fs::read(release).with_context(|| release.display().to_string())?;
         ensure!(
             bytes == self.image,
-            "{} is not what the build with symbols is: {} bytes there, {} here, the first that differs is number {}. Build both from the same source, with the same features",
+            "{} is not what the build with symbols is: {} bytes there, {} here, and byte number {} is the first that differs. Build both from the same source, with the same features",
             release.display(),
             bytes.len(),
             self.image.len(),
@@ -359,7 +359,7 @@ impl Binary {
                 let address = instruction.ip();
                 ensure!(!instruction.is_invalid(), "{address:#x} is no instruction");
                 let places = self.places(source, address)?;
-                // An instruction that the compiler made of its own accord has no line. It belongs
+                // An instruction that the compiler added has no line. It belongs
                 // to what comes before it.
                 let found = source.owner(&places).map(|(owner, _)| owner);
                 let before = || pieces.last().map(|piece: &Piece| piece.owner.clone());

@@ -16,7 +16,7 @@ pub struct Options {
     /// Instead of printing it, write it into the table of this file
     #[arg(long)]
     readme: Option<PathBuf>,
-    /// Only see whether the table says so already, and fail if not
+    /// Only check whether the table is up to date, and fail if not
     #[arg(long, requires = "readme")]
     check: bool,
 }
@@ -58,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// What each file costs, by its name.
 fn costs(source: &Source, binary: &Binary, calls: &[Call]) -> Result<BTreeMap<String, Cost>> {
     let mut costs: BTreeMap<String, Cost> = BTreeMap::new();
-    // A duty that costs nothing is one, too.
+    // A duty may cost nothing, and is still listed.
     for duty in source.duties() {
         costs.insert(file_of(&Owner::Duty(duty.into()))?, Cost::default());
     }
@@ -81,7 +81,7 @@ fn file_of(owner: &Owner) -> Result<String> {
     Ok(match owner {
         Owner::Duty(module) | Owner::Shared(module) => format!("src/{module}.rs"),
         Owner::Header => "src/link.ld".into(),
-        Owner::Padding => bail!("some bytes of the init are for nothing: see make disasm"),
+        Owner::Padding => bail!("some bytes of the init serve nothing: see make disasm"),
     })
 }
 
@@ -96,12 +96,12 @@ fn update(path: &Path, costs: &BTreeMap<String, Cost>, total: usize, check: bool
             let stale = old.lines().zip(new.lines()).find(|(old, new)| old != new);
             let (old, new) = stale.context("the end of the last line")?;
             bail!(
-                "{name} is out of date; make readme writes it anew. It says\n{old}\nand that is now\n{new}"
+                "{name} is out of date; make readme writes it anew. It says\n{old}\nwhich is now\n{new}"
             )
         }
         (false, false) => {
             fs::write(path, new).with_context(|| name.to_string())?;
-            println!("picoinit: the table of duties in {name} is written anew");
+            println!("picoinit: wrote the table of duties in {name} anew");
             Ok(())
         }
     }

@@ -43,7 +43,7 @@ enum Command {
     Trace(trace::Options),
     /// Print what each file of the init costs in bytes and system calls, or write it into README.md
     Duties(duties::Options),
-    /// Run an experiment, and say whether what is seen is what its text says
+    /// Run an experiment, and say whether what is seen is what its page says
     Experiment(experiment::Options),
 }
 

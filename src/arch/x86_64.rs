@@ -1,6 +1,9 @@
 //! x86_64. What a system call does to the registers: syscall(2), and
 //! `entry_SYSCALL_64` in the kernel's arch/x86/entry/entry_64.S.
 
+use core::arch::asm;
+use linux_raw_sys::general::__NR_exit;
+
 /// Defines `_start`, the first instruction of the program. It calls the function that is
 /// named, an `extern "C" fn(*const usize) -> !`, with the address of what the kernel left
 /// on the stack: argc, argv, NULL, envp, NULL. By a call, because then the stack is
@@ -44,12 +47,7 @@ pub(crate) use syscall;
 #[inline(never)]
 pub fn exit(status: i32) -> ! {
     // SAFETY: there is no other thread.
-    unsafe {
-        core::arch::asm!(
-            "syscall", "ud2",
-            in("rax") linux_raw_sys::general::__NR_exit, in("rdi") status, options(noreturn),
-        );
-    }
+    unsafe { asm!("syscall", "ud2", in("rax") __NR_exit, in("rdi") status, options(noreturn)) };
 }
 
 // For the ELF header in link.ld: EM_X86_64.

@@ -5,10 +5,9 @@
 #![no_main]
 
 use core::ffi::CStr;
-use linux_raw_sys::general::kernel_sigset_t;
 use picoinit::cstr::ThinCStr;
 use picoinit::say::Buffer;
-use picoinit::sys;
+use picoinit::{signals, sys};
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, Timespec, open};
 use rustix::io::{read, write};
@@ -21,12 +20,9 @@ use rustix::thread::sched_yield;
 
 picoinit::first_instruction!(main);
 
-/// Every signal.
-const ALL: kernel_sigset_t = kernel_sigset_t { sig: [!0] };
-
 extern "C" fn main(stack: *const usize) -> ! {
     // From now on, signals wait until they are taken.
-    sys::block_signals(ALL);
+    signals::block(signals::ALL);
     tell(|line| line.text("I am the program: my PID is ").pid(Some(getpid())));
     tell(|line| line.text("started by PID ").pid(getppid()));
     tell(|line| match open(c"/dev/tty", OFlags::RDWR, Mode::empty()) {
@@ -53,7 +49,7 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// Sends PID 1 a signal that is not for PID 1.
 fn signal_init() {
     let _ = kill_process(Pid::INIT, Signal::HUP);
-    let came = sys::take_signal(ALL, Some(&Timespec { tv_sec: 1, tv_nsec: 0 }));
+    let came = signals::wait(Some(&Timespec { tv_sec: 1, tv_nsec: 0 }));
     tell(|line| match came {
         Some(Signal::HUP) => line.text("I sent PID 1 a SIGHUP, and it was passed on to me"),
         _ => line.text("I sent PID 1 a SIGHUP, and nothing happened"),
@@ -90,7 +86,7 @@ fn leave_orphan() {
     let is_zombie = (0..100).all(|_| {
         let is_there = Pid::from_raw(orphan).is_some_and(|pid| test_kill_process(pid).is_ok());
         is_there && {
-            sys::take_signal(ALL, Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
+            signals::wait(Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
             true
         }
     });
@@ -116,7 +112,7 @@ fn leave_server() {
                 .text(", with work that is not saved yet")
         });
         drop(writer);
-        while sys::take_signal(ALL, None) != Some(Signal::TERM) {}
+        while signals::wait(None) != Some(Signal::TERM) {}
         tell(|line| line.text("the server: SIGTERM came, so I save my work and exit"));
         sys::exit(0);
     }

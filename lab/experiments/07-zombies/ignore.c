@@ -1,6 +1,6 @@
 /*
- * A PID 1 that ignores SIGCHLD: the kernel throws away the exit status of each
- * of its children. It starts /etc/rc, and switches the machine off after it.
+ * A PID 1 that ignores SIGCHLD, so that the kernel throws away the exit status of
+ * each of its children. It starts /etc/rc, and switches the machine off after it.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ int main(void)
 	if (waitpid(program, &status, 0) == program)
 		printf("ignore: the program exited with status %d\n", WEXITSTATUS(status));
 	else
-		perror("ignore: the program has ended, but not even wait4(2) knows how");
+		perror("ignore: the program has exited, but even wait4(2) cannot say how");
 	fflush(stdout);
 	return reboot(RB_POWER_OFF);
 }

@@ -1,5 +1,5 @@
 /*
- * A family of three: the parent ends before the child, which becomes an orphan
+ * A family of three. The parent exits before the child, which becomes an orphan
  * and says who has adopted it. With the argument `subreaper`, the grandparent
  * asks the kernel for all orphans among its descendants.
  */
@@ -33,13 +33,13 @@ int main(int argc, char **argv)
 			return 3;
 		}
 		read(ready[0], &byte, 1);
-		printf("parent: I am PID %d, and end\n", parent);
+		printf("parent: I am PID %d, and I exit\n", parent);
 		return 0;
 	}
 
 	while ((pid = wait(NULL)) > 0)
-		printf("grandparent: a child of mine has ended: PID %d\n", pid);
-	/* The end of this pipe comes when the last who could write to it has ended. */
+		printf("grandparent: a child of mine has exited: PID %d\n", pid);
+	/* This returns when the last process that could write to the pipe has exited. */
 	close(over[1]);
 	read(over[0], &byte, 1);
 	return 0;

@@ -16,13 +16,13 @@ pub struct Init {
     pub copy: &'static str,
     /// Its arguments.
     pub arguments: &'static [&'static str],
-    /// Whether it expects reboot(2) to end the machine, and does not end otherwise.
+    /// Whether it relies on reboot(2) to stop the machine, and does not exit otherwise.
     pub reboots: bool,
     /// What asks it to stop.
     pub stop: Signal,
     /// The system calls that it makes to print a line for each orphan.
     pub line: &'static [Sysno],
-    /// How it is run, where that is not plain; and what has to be known to read its row.
+    /// How it is run, where that is not obvious, and what a reader of its row has to know.
     pub note: &'static str,
 }
 
@@ -36,9 +36,9 @@ pub const INITS: [Init; 8] = [
         arguments: &["/load"],
         reboots: false,
         stop: Signal::SIGTERM,
-        line: &[Sysno::poll, Sysno::write],
-        note: "prints a line for each process that ends. On a stop request it ends everyone: SIGTERM, \
-               after 5 s SIGKILL, then reboot(2), and if that is refused, as in a container, it exits",
+        line: &[Sysno::ppoll, Sysno::write],
+        note: "prints a line for each process that exits or is killed. Asked to stop, it sends SIGTERM to every \
+               process, after 5 s SIGKILL, and exits; only on a whole machine does it call reboot(2)",
     },
     Init {
         name: "tini",
@@ -49,7 +49,7 @@ pub const INITS: [Init; 8] = [
         reboots: false,
         stop: Signal::SIGTERM,
         line: &[],
-        note: "prints nothing. Passes signals on to its program, and ends when that does",
+        note: "prints nothing. Passes signals on to its program, and exits when the program does",
     },
     Init {
         name: "tini -w",
@@ -82,7 +82,7 @@ pub const INITS: [Init; 8] = [
         reboots: false,
         stop: Signal::SIGTERM,
         line: &[],
-        note: "prints nothing. Passes signals on to its program's session, and ends when the program does",
+        note: "prints nothing. Passes signals on to its program's session, and exits when the program does",
     },
     Init {
         name: "catatonit",
@@ -93,7 +93,7 @@ pub const INITS: [Init; 8] = [
         reboots: false,
         stop: Signal::SIGTERM,
         line: &[],
-        note: "prints nothing. Passes signals on to its program, and ends when that does",
+        note: "prints nothing. Passes signals on to its program, and exits when the program does",
     },
     Init {
         name: "busybox init",
@@ -104,10 +104,10 @@ pub const INITS: [Init; 8] = [
         reboots: true,
         stop: Signal::SIGTERM,
         line: &[],
-        note: "the file is all of BusyBox. Its program stands in /etc/inittab, as `::once:/load`. After \
-               each wait for a signal it sleeps for a second, so orphans that come one at a time wait as long. \
-               When its program ends, it goes on; when it is asked to stop, it signals everyone, \
-               sleeps for a second each after SIGTERM and SIGKILL, and calls reboot(2), which here ends the namespace",
+        note: "the file is all of BusyBox. Its program is named in /etc/inittab, as `::once:/load`. After \
+               each wait for a signal it sleeps for a second, so orphans that come one at a time wait that long. \
+               When its program exits, it carries on. Asked to stop, it signals every process, sleeps for a second \
+               after SIGTERM and for another after SIGKILL, and calls reboot(2), which here shuts the namespace down",
     },
     Init {
         name: "runit",
@@ -118,10 +118,10 @@ pub const INITS: [Init; 8] = [
         reboots: true,
         stop: Signal::SIGCONT,
         line: &[],
-        note: "its program is /etc/runit/2; /etc/runit/1, which runs before it, and /etc/runit/3, after it, are /bin/true. \
-               It blocks SIGTERM, and is asked to stop by SIGCONT, with /run/runit.stopit there. \
-               Then it looks once a second whether its program has ended, kills it after 5 s, \
-               and calls reboot(2), which here ends the namespace",
+        note: "its program is /etc/runit/2. /etc/runit/1, which runs before it, and /etc/runit/3, which runs after it, \
+               are /bin/true. It blocks SIGTERM; SIGCONT asks it to stop, if there is a file /run/runit.stopit. \
+               Then it checks once a second whether its program has exited, kills it after 5 s, \
+               and calls reboot(2), which here shuts the namespace down",
     },
 ];
 

@@ -197,11 +197,19 @@ impl Jail {
             Errno::result(pidfd).map(|pidfd| OwnedFd::from_raw_fd(pidfd as i32))
         };
         let pidfd = pidfd.context("open a pidfd")?;
-        let run =
-            Run { pid, pidfd, fifo, path, said: String::new(), has_ended: false, strace: None };
+        let started = started.take().context("the pipe is gone")?;
+        let run = Run {
+            pid,
+            pidfd,
+            fifo,
+            started,
+            path,
+            said: String::new(),
+            has_ended: false,
+            strace: None,
+        };
         prepare(pid)?;
-        let mut go = started.take().context("the pipe is gone")?;
-        go.write_all(&[1]).context("start PID 1")?;
+        (&run.started).write_all(&[1]).context("start PID 1")?;
         Ok(run)
     }
 
@@ -422,6 +430,8 @@ pub struct Run {
     pid: Pid,
     pidfd: OwnedFd,
     fifo: File,
+    /// A pipe that nobody reads any more once PID 1's program has been executed.
+    started: File,
     path: PathBuf,
     said: String,
     has_ended: bool,
@@ -432,6 +442,17 @@ impl Run {
     /// The host's PID of it.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Waits until execve(2) has closed what is not to outlive it, which it does once it can
+    /// fail no more, right before the first instruction. Busily, so as not to be late.
+    pub fn wait_for_exec(&self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        let mut pipe = [PollFd::new(self.started.as_fd(), PollFlags::empty())];
+        while poll(&mut pipe, PollTimeout::ZERO).context("poll")? == 0 {
+            ensure!(Instant::now() < deadline, "PID 1 is not executed");
+        }
+        Ok(())
     }
 
     /// Waits until the load says a line that begins with `key`; returns the rest of it.

@@ -1,5 +1,5 @@
 //! What runs under an init that is measured: a program that makes orphans, or
-//! ends as it is told to. What it finds out, it says line by line into a FIFO.
+//! exits as it is told to. It writes what it finds out to a FIFO, line by line.
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, killpg, signal};
@@ -88,13 +88,13 @@ fn spawn(child: impl FnOnce()) -> nix::Result<Pid> {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
             child();
-            // SAFETY: ends the process.
+            // SAFETY: exits.
             unsafe { libc::_exit(0) }
         }
     }
 }
 
-/// Whether a process group has somebody in it, if only a zombie.
+/// Whether a process group has a process in it, even if only a zombie.
 fn is_there(group: Pid) -> bool {
     killpg(group, None) != Err(Errno::ESRCH)
 }
@@ -122,20 +122,20 @@ fn one_at_a_time(count: u32) -> Result<u32, String> {
             }
             yield_now();
         }
-        // PID 1 is to be asleep again before the next comes.
+        // Let PID 1 fall asleep again before the next one comes.
         sleep(Duration::from_micros(300));
         made += 1;
     }
     Ok(made)
 }
 
-/// Makes `count` orphans at once: they have ended before they become orphans.
+/// Makes `count` orphans at once: they have exited before they become orphans.
 fn at_once(count: u32) -> Result<u32, String> {
     let parent = spawn(|| {
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         for _ in 0..count {
             if spawn(|| ()).is_err() {
-                // SAFETY: ends the process.
+                // SAFETY: exits.
                 unsafe { libc::_exit(1) };
             }
         }
@@ -146,7 +146,7 @@ fn at_once(count: u32) -> Result<u32, String> {
     let status = waitpid(parent, None).map_err(|error| format!("wait: {error}"))?;
     if status != nix::sys::wait::WaitStatus::Exited(parent, 0) {
         return Err(format!(
-            "there may not be {count} processes at once; see `ulimit -u` and /proc/sys/kernel/pid_max"
+            "this system does not allow {count} processes at once; see `ulimit -u` and /proc/sys/kernel/pid_max"
         ));
     }
     let start = Instant::now();
@@ -159,7 +159,7 @@ fn at_once(count: u32) -> Result<u32, String> {
     Ok(count)
 }
 
-/// Dies of a signal, without leaving a core file.
+/// Is killed by a signal, without leaving a core file.
 fn die(number: i32) -> ExitCode {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     // SAFETY: plain system calls, because the C library keeps some signals to

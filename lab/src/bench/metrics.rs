@@ -20,6 +20,7 @@ pub enum Metric {
     Start,
     Stop,
     StopStubborn,
+    LostStops,
     Statuses,
     Signals,
 }
@@ -52,7 +53,7 @@ pub struct About {
 }
 
 /// All metrics, in the order of the columns.
-pub const METRICS: [About; 12] = [
+pub const METRICS: [About; 13] = [
     About {
         metric: Metric::Bytes,
         head: "file, bytes",
@@ -79,28 +80,28 @@ pub const METRICS: [About; 12] = [
         head: "calls, one at a time",
         title: "System calls for an orphan, one at a time",
         unit: Unit::Ratio,
-        why: "Reaping is one wait4(2) for each. The line that it prints for each, which they do not, takes two more: a poll(2), so that a pipe that is full cannot hold it up, and a write(2)",
+        why: "Reaping takes three calls for each orphan, as with most of them: one to wait for the signal, and wait4(2) until no child is left to reap. picoinit also prints a line for each orphan, which takes two more: a ppoll(2), so that a full pipe cannot hold it up, and a write(2)",
     },
     About {
         metric: Metric::CallsInBurst,
         head: "calls, at once",
         title: "System calls for an orphan, all at once",
         unit: Unit::Ratio,
-        why: "Reaping is one wait4(2) for each, as with them. The line that it prints for each, which they do not, takes two more: a poll(2), so that a pipe that is full cannot hold it up, and a write(2)",
+        why: "Reaping takes one wait4(2) for each orphan, as with them, and a kill(2) after every hundred. picoinit also prints a line for each orphan, which takes two more: a ppoll(2), so that a full pipe cannot hold it up, and a write(2)",
     },
     About {
         metric: Metric::TimeForOne,
         head: "processor µs, one at a time",
         title: "Processor time for an orphan, one at a time, µs",
         unit: Unit::Microseconds,
-        why: "It prints a line for each orphan, which they do not: that is a poll(2) and a write(2) more than the one wait4(2)",
+        why: "It prints a line for each orphan, which they do not: a ppoll(2) and a write(2)",
     },
     About {
         metric: Metric::TimeInBurst,
         head: "processor µs, at once",
         title: "Processor time for an orphan, 20,000 at once, µs",
         unit: Unit::Microseconds,
-        why: "It prints a line for each orphan, which they do not: that is a poll(2) and a write(2) more than the one wait4(2), and here nothing else is left that they could lose",
+        why: "It prints a line for each orphan, which they do not: a ppoll(2) and a write(2) on top of the wait4(2) that all of them need",
     },
     About {
         metric: Metric::Start,
@@ -112,16 +113,23 @@ pub const METRICS: [About; 12] = [
     About {
         metric: Metric::Stop,
         head: "stop",
-        title: "From stop request to end, program obeys",
+        title: "From stop request to exit, program obeys",
         unit: Unit::Time,
-        why: "They end with their program. It first sees to it that everyone else has ended, too, and then asks for reboot(2), from a child process, since where the machine cannot be switched off that call ends its caller: a fork(2) and a wait4(2)",
+        why: "They exit as soon as their program does. picoinit first signals every other process, and makes sure that all of them have exited",
     },
     About {
         metric: Metric::StopStubborn,
         head: "stop, program ignores SIGTERM",
-        title: "From stop request to end, program ignores SIGTERM",
+        title: "From stop request to exit, program ignores SIGTERM",
         unit: Unit::Time,
-        why: "It gives everyone 5 s to save their work before SIGKILL; BusyBox's init gives 1 s, and takes 2 s even if nobody is left",
+        why: "It gives every process 5 s to save its work before SIGKILL; BusyBox's init gives 1 s, and takes 2 s even if no process is left",
+    },
+    About {
+        metric: Metric::LostStops,
+        head: "early stops lost, of 300",
+        title: "Stop requests lost, of 300 within 500 µs of exec",
+        unit: Unit::Count,
+        why: "",
     },
     About {
         metric: Metric::Statuses,
@@ -314,7 +322,7 @@ mod tests {
         assert_eq!(rank(&[90.0], 100.0, value(85.0)), Rank::Behind(vec![INITS[1].name]));
         // The median counts.
         assert_eq!(rank(&[1.0, 101.0, 200.0], 100.0, value(100.0)), Rank::Equal);
-        // One that never ends is no better; and one that was not measured is not the first.
+        // An init that never stops is no better; one that was not measured is not first.
         assert_eq!(rank(&[90.0], 100.0, Cell::Text("never".into())), Rank::First);
         let others = INITS[1..].iter().map(|init| init.name).collect();
         assert_eq!(rank(&[], 100.0, value(100.0)), Rank::Behind(others));

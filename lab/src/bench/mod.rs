@@ -31,7 +31,7 @@ pub struct Options {
     /// The folder where each peer's Debian package was unpacked, in a folder of its name
     #[arg(long)]
     packages: PathBuf,
-    /// An empty folder; something is mounted on it, for nobody else to see
+    /// An empty folder to mount file systems on, which other processes do not see
     #[arg(long)]
     scratch: PathBuf,
     /// Where RESULTS.md and peers.svg go
@@ -56,6 +56,12 @@ const TRACED_ORPHANS: u32 = 300;
 const TRACED_BURST: u32 = 1000;
 /// How long an idle PID 1 is watched.
 const IDLE: Duration = Duration::from_secs(10);
+/// How many stop requests come early, and how long after execve(2) the last of them.
+const EARLY_STOPS: u32 = 300;
+const EARLY: Duration = Duration::from_micros(500);
+/// How long an init may take to stop at one of them. A hundredth is enough, but it has to start
+/// its program first.
+const EARLY_PATIENCE: Duration = Duration::from_millis(100);
 /// How long an init may take to stop a program that ignores SIGTERM.
 const NEVER: Duration = Duration::from_secs(8);
 /// How long anything else may take.
@@ -119,6 +125,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     eprintln!("bench: {:3} s: exit statuses and signals", begin.elapsed().as_secs());
     bench.statuses(&mut results);
+    eprintln!("bench: {:3} s: early stop requests", begin.elapsed().as_secs());
+    bench.early_stops(&mut results);
 
     results.subtract_own_start();
     let took = begin.elapsed();
@@ -130,7 +138,7 @@ pub fn run(options: &Options) -> Result<()> {
         && median > QUIET
     {
         eprintln!(
-            "picoinit-lab: something else kept {median:.2} processors busy, so times are not to be trusted; try again on a quiet machine"
+            "picoinit-lab: something else kept {median:.2} processors busy, so do not trust the times; try again on a quiet machine"
         );
     }
     Ok(())
@@ -191,7 +199,7 @@ impl Bench {
         Ok(())
     }
 
-    /// From the request to stop to the end of PID 1, with a program that ends when it is told to.
+    /// From the request to stop until PID 1 is gone, with a program that exits when it is told to.
     fn stops(&self, results: &mut Results) {
         let time = |init: &Init| -> Result<Option<Duration>> {
             let mut run = self.jail.start(&self.launch(init, "well-behaved"))?;
@@ -312,9 +320,32 @@ impl Bench {
         }
     }
 
-    /// Whether PID 1 ends with the status that its program ended with.
+    /// How many stop requests are lost that come before PID 1 had time to get ready: it carries on.
+    fn early_stops(&self, results: &mut Results) {
+        let is_lost = |init: &Init, delay: Duration| -> Result<bool> {
+            let mut run = self.jail.start(&self.launch(init, "well-behaved"))?;
+            run.wait_for_exec(PATIENCE)?;
+            let executed = Instant::now();
+            while executed.elapsed() < delay {
+                std::hint::spin_loop();
+            }
+            run.signal(init.stop)?;
+            let end = run.end(EARLY_PATIENCE)?;
+            run.check_executed()?;
+            Ok(end.is_none())
+        };
+        // The others take seconds to stop.
+        for init in INITS.iter().filter(|init| !init.reboots) {
+            let lost = (0..EARLY_STOPS).try_fold(0.0, |lost, number| {
+                Ok(lost + f64::from(is_lost(init, EARLY * number / (EARLY_STOPS - 1))?))
+            });
+            results.try_add(init, Metric::LostStops, lost);
+        }
+    }
+
+    /// Whether PID 1 exits with the status that its program exited with.
     fn statuses(&self, results: &mut Results) {
-        // Those that end a process.
+        // The signals that kill a process.
         let signals = (1..=64).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28].contains(signal));
         let signals: Vec<i32> = signals.collect();
         let kinds = [
@@ -335,9 +366,9 @@ impl Bench {
                             wrong.push(format!("{load} {number}: {status}"))
                         }
                         Ok(Some(WaitStatus::Signaled(..))) => {
-                            wrong.push("none: reboot(2) ends the namespace".into())
+                            wrong.push("none: reboot(2) shuts the namespace down".into())
                         }
-                        Ok(_) => wrong.push("none: it goes on when its program has ended".into()),
+                        Ok(_) => wrong.push("none: it carries on when its program exits".into()),
                         Err(error) => wrong.push(format!("{error:#}")),
                     }
                     // An init that passes nothing on need not be asked for each.

@@ -1,5 +1,5 @@
 //! Whether an init keeps picoinit's contract: each row of the README's table,
-//! checked on the init as PID 1 of namespaces of its own.
+//! checked with the init as PID 1 in namespaces of its own.
 
 mod rows;
 
@@ -25,15 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What `conform` can be told.
 #[derive(Args)]
 pub struct Options {
-    /// The init: any program that is to run as PID 1
+    /// The init: any program that can run as PID 1
     init: PathBuf,
-    /// Rows that may fail, for an init from which a duty was left out
+    /// Rows that may fail, for an init that lacks a duty
     #[arg(long, num_args = 1.., value_name = "ROW", value_parser = row_names())]
     allow_missing: Vec<String>,
-    /// Check these rows only
+    /// Check only these rows
     #[arg(long, num_args = 1.., value_name = "ROW", value_parser = row_names())]
     only: Vec<String>,
-    /// An empty folder; something is mounted on it, for nobody else to see
+    /// An empty folder to mount file systems on, which other processes do not see
     #[arg(long, default_value = "build/conform")]
     scratch: PathBuf,
 }
@@ -102,7 +102,7 @@ pub fn one_line(text: &str, limit: usize) -> String {
     }
 }
 
-/// Says so if a file is no program.
+/// Refuses a file that is not a program.
 pub fn check_program(path: &Path) -> Result<()> {
     let status = fs::metadata(path).with_context(|| path.display().to_string())?;
     ensure!(status.is_file(), "{}: not a file", path.display());
@@ -148,7 +148,7 @@ impl Bench {
     }
 }
 
-/// An init that is to run, in the making: by default it may not reboot, as in a container.
+/// How an init is run. By default it is not permitted to reboot, as in a container.
 #[derive(Clone, Default)]
 struct Setup(Launch);
 
@@ -197,13 +197,13 @@ impl Setup {
         bench.jail.start(&self.0)
     }
 
-    /// Runs it to its end.
+    /// Runs it until it exits or is killed.
     fn run(&self, bench: &Bench) -> Result<Outcome> {
         self.start(bench)?.outcome(PATIENCE)
     }
 }
 
-/// How an init ended, and what was said under it.
+/// What became of an init, and what was said under it.
 struct Outcome {
     end: End,
     console: String,
@@ -211,7 +211,7 @@ struct Outcome {
     trace: String,
 }
 
-/// How an init ended.
+/// What became of an init.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
     /// It exited.
@@ -233,7 +233,7 @@ impl std::fmt::Display for End {
 }
 
 trait Finish {
-    /// Waits for the end.
+    /// Waits until PID 1 is gone.
     fn outcome(self, patience: Duration) -> Result<Outcome>;
     /// Waits until something holds.
     fn until(&self, what: &str, condition: impl FnMut() -> bool) -> Result<()>;
@@ -244,9 +244,9 @@ impl Finish for Run {
         let end = match self.end(patience)? {
             Some(WaitStatus::Exited(_, status)) => End::Status(status),
             Some(WaitStatus::Signaled(_, signal, _)) => End::Signal(signal as i32),
-            Some(other) => bail!("PID 1 ended as {other:?}"),
+            Some(other) => bail!("what became of PID 1: {other:?}"),
             None => {
-                bail!("no end within {} s; console: {}", patience.as_secs(), self.console())
+                bail!("it still runs after {} s; console: {}", patience.as_secs(), self.console())
             }
         };
         self.check_executed()?;
@@ -259,7 +259,7 @@ impl Finish for Run {
         while !condition() {
             ensure!(
                 start.elapsed() < PATIENCE,
-                "waited {} s in vain until {what}",
+                "waited in vain for {} s until {what}",
                 PATIENCE.as_secs()
             );
             sleep(Duration::from_millis(5));
@@ -278,7 +278,7 @@ impl Outcome {
             .find_map(|line| fact(line).map(|length| &line[line.len() - length..]));
         value.with_context(|| {
             format!(
-                "the program did not get as far as to report its {key}; {}; console: {}",
+                "the program never got as far as reporting its {key}; {}; console: {}",
                 self.end, self.console
             )
         })
@@ -298,7 +298,7 @@ impl Outcome {
         Ok(())
     }
 
-    /// Demands that it ended in this way.
+    /// Demands that this became of it.
     fn expect_end(&self, end: End) -> Result<()> {
         ensure!(self.end == end, "{}, instead of: {end}; console: {}", self.end, self.console);
         Ok(())

@@ -27,14 +27,14 @@ pub const ROWS: &[Row] = &[
     Row { name: "pid", demand: "started with another PID than 1, says so and exits", check: pid },
     Row { name: "mounts", demand: "mounts /proc, /sys, /dev/pts, /run", check: mounts },
     Row { name: "mounted", demand: "where /proc is mounted, mounts nothing", check: mounted },
-    Row { name: "no-mount", demand: "a mount that fails is a line, no more", check: no_mount },
+    Row { name: "no-mount", demand: "says that a mount fails, and carries on", check: no_mount },
     Row {
         name: "descriptors",
-        demand: "opens those of 0, 1, 2 that are closed",
+        demand: "opens descriptors 0, 1, 2 if they are closed",
         check: descriptors,
     },
     Row { name: "terminal", demand: "the console is the program's terminal", check: terminal },
-    Row { name: "program", demand: "finds the program among the words", check: program },
+    Row { name: "program", demand: "finds the program among its arguments", check: program },
     Row { name: "inheritance", demand: "the program gets a clean start", check: inheritance },
     Row {
         name: "cannot-run",
@@ -43,47 +43,63 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "no-process",
-        demand: "survives that no process can be started",
+        demand: "survives when no process can be started",
         check: no_process,
     },
     Row { name: "reports", demand: "a line for each process that exits", check: reports },
     Row { name: "orphans", demand: "reaps thousands that exit at once", check: orphans },
-    Row { name: "storm", demand: "loses none while signals rain", check: storm },
-    Row { name: "full-pipe", demand: "goes on when nobody takes its lines", check: full_pipe },
-    Row { name: "closed-pipe", demand: "goes on when nobody reads any more", check: closed_pipe },
+    Row { name: "storm", demand: "loses none in a storm of signals", check: storm },
+    Row {
+        name: "full-pipe",
+        demand: "carries on when its lines go into a full pipe",
+        check: full_pipe,
+    },
+    Row {
+        name: "closed-pipe",
+        demand: "carries on when the pipe has no reader left",
+        check: closed_pipe,
+    },
     Row {
         name: "deaf-terminal",
-        demand: "goes on with a terminal that nobody reads",
+        demand: "carries on with a terminal that nobody reads",
         check: deaf_terminal,
     },
     Row { name: "names", demand: "prints names from outside harmlessly", check: names },
-    Row { name: "requests", demand: "halts, powers off, restarts as it is told", check: requests },
+    Row {
+        name: "requests",
+        demand: "halts, powers off, restarts as it is asked to",
+        check: requests,
+    },
     Row { name: "passes-on", demand: "passes other signals on", check: passes_on },
     Row { name: "patience", demand: "stopping, gives every process time to exit", check: patience },
-    Row { name: "prompt", demand: "waits no longer than any process is left", check: prompt },
+    Row { name: "prompt", demand: "waits no longer than it has to", check: prompt },
     Row { name: "kill", demand: "kills processes that do not exit", check: kills },
     Row {
         name: "alarms",
-        demand: "kills them, too, if SIGALRM comes again and again",
+        demand: "kills them even if SIGALRM comes again and again",
         check: alarms,
     },
     Row {
         name: "unreapable",
-        demand: "gives up a process that cannot be reaped",
+        demand: "gives up on a process that cannot be reaped",
         check: unreapable,
     },
     Row { name: "unmounts", demand: "leaves file systems clean", check: unmounts },
-    Row { name: "twice", demand: "asked twice at once, does it once, and all of it", check: twice },
+    Row { name: "twice", demand: "asked twice at once, stops once, and properly", check: twice },
     Row {
         name: "frozen-disk",
-        demand: "asked once more, does not wait for the disks",
+        demand: "asked again, does not wait for the disks",
         check: frozen_disk,
     },
     Row { name: "power-off", demand: "powers off when the program exits", check: power_off },
-    Row { name: "survives", demand: "lives on if the machine does", check: survives },
+    Row {
+        name: "survives",
+        demand: "carries on if the machine is not switched off",
+        check: survives,
+    },
     Row {
         name: "container",
-        demand: "stops no machine of which it is only a part",
+        demand: "as a part of a machine, leaves the machine alone",
         check: container,
     },
     Row { name: "status", demand: "in a container, exits as the program did", check: status },
@@ -128,7 +144,7 @@ fn filter(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: u32) -> Result<()> {
 fn pid(bench: &Bench) -> Result<()> {
     let script = "/init > /out/stdout 2> /out/stderr; echo \"status $?\" > /out/report";
     let run = Setup::command(&["/bin/sh", "-c", script]).start(bench)?;
-    run.until("it ends", || run.out("report").ends_with('\n'))?;
+    run.until("it exits", || run.out("report").ends_with('\n'))?;
     let said = run.out("stderr");
     ensure!(said == "init: must run as PID 1\n", "it says {said:?}");
     let (stdout, status) = (run.out("stdout"), run.out("report"));
@@ -192,7 +208,7 @@ fn mounted(bench: &Bench) -> Result<()> {
     for target in ["/sys", "/dev/pts", "/run"] {
         let line = |line: &&String| line.starts_with("mount ") && line.contains(target);
         let mounted = outcome.report.iter().find(line);
-        ensure!(mounted.is_none(), "there is a /proc, and it mounts {target}: {mounted:?}");
+        ensure!(mounted.is_none(), "there is a /proc, but it mounts {target}: {mounted:?}");
     }
     Ok(())
 }
@@ -203,12 +219,12 @@ fn no_mount(bench: &Bench) -> Result<()> {
     let outcome = setup.run(bench)?;
     outcome.expect_line("init: cannot mount /sys: errno 20")?;
     let has_run = outcome.report.iter().any(|line| line.starts_with("mount tmpfs /run "));
-    ensure!(has_run, "/run is not mounted, which comes after /sys");
+    ensure!(has_run, "/run, which comes after /sys, is not mounted");
     outcome.expect_end(End::Status(0))
 }
 
 /// The first shell does nothing but wait, so its descriptors are as it got
-/// them. A Rust program would open those that are closed by itself.
+/// them. A Rust program would open the closed ones before its main function.
 const LOOK_AT_DESCRIPTORS: [&str; 4] = [
     "/bin/sh",
     "-c",
@@ -246,7 +262,7 @@ fn descriptors(bench: &Bench) -> Result<()> {
     })
 }
 
-/// A pseudo-terminal: the end of the person, and the path of the other end.
+/// A pseudo-terminal: the side of the person, and the path of the other side.
 fn pseudo_terminal() -> Result<(PtyMaster, PathBuf)> {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let terminal = posix_openpt(flags).context("posix_openpt")?;
@@ -293,7 +309,7 @@ fn terminal(bench: &Bench) -> Result<()> {
     terminal_of(bench, on_terminal).context("PID 1 without a terminal of its own")?;
     terminal_of(bench, in_control).context("PID 1 that controls the terminal")?;
 
-    // Where there is no terminal, there is none; but a session there is.
+    // Where the console is no terminal, the program has none, but it leads a session.
     let outcome = Setup::new(&["/guest", "look"]).run(bench)?;
     outcome.expect("controlling terminal", "false")?;
     outcome.expect("leads its session", "true")
@@ -340,7 +356,7 @@ fn inheritance(bench: &Bench) -> Result<()> {
     let has = outcome.report.contains(&"environment COLOUR=light blue".into());
     ensure!(has, "the environment does not arrive");
     outcome.expect("parent", "1")?;
-    // Whoever started PID 1 left some signals ignored, and some blocked.
+    // The process that started PID 1 left some signals ignored, and some blocked.
     let ignored = [Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGCHLD, Signal::SIGUSR1];
     // Not by a program in Rust, whose runtime ignores SIGPIPE, nor by a shell, which unblocks signals.
     let outcome = Setup::new(&["/bin/cat", "/proc/self/status"])
@@ -437,8 +453,8 @@ fn full_pipe(bench: &Bench) -> Result<()> {
 fn closed_pipe(bench: &Bench) -> Result<()> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
     drop(reader);
-    // Whoever writes to it earns a SIGPIPE. That of PID 1 is not for the program,
-    // here a shell, which would die of it.
+    // A process that writes to it gets a SIGPIPE. PID 1 must not pass its own on to the
+    // program, here a shell, which would be killed by it.
     let setup =
         shell("/guest orphans 20; exit 5").prepare(move |_| dup2_stderr(&writer).context("dup2"));
     let outcome = setup.start(bench)?.outcome(Duration::from_secs(20))?;
@@ -447,8 +463,8 @@ fn closed_pipe(bench: &Bench) -> Result<()> {
 }
 
 fn deaf_terminal(bench: &Bench) -> Result<()> {
-    // The lines fill it until there is room for a part of one only: poll(2) says
-    // that it can be written to then, and write(2) waits for somebody to read it.
+    // The lines fill it until there is only room for a part of one. Then poll(2) says
+    // that it can be written to, and write(2) waits until somebody reads it.
     let (_terminal, path) = pseudo_terminal()?;
     let setup = on_terminal(Setup::new(&["/guest", "burst", "3000"]), path);
     let outcome = setup
@@ -528,7 +544,7 @@ fn passes_on(bench: &Bench) -> Result<()> {
     let words: Vec<&str> =
         ["/guest", "signal-init"].into_iter().chain(signals.split(' ')).collect();
     let outcome = Setup::new(&words).run(bench).or_else(|_| {
-        // For one that passes nothing on, the program waits 3 s for each.
+        // If the init passes nothing on, the program waits 3 s for each signal.
         Setup::new(&words[..4]).run(bench)
     })?;
     let sent = outcome.report.iter().filter_map(|line| line.strip_prefix("sent "));
@@ -545,7 +561,7 @@ fn passes_on(bench: &Bench) -> Result<()> {
 fn patience(bench: &Bench) -> Result<()> {
     let outcome = Setup::new(&["/guest", "slow"]).run(bench)?;
     let saved = outcome.report.contains(&"saved".into());
-    ensure!(saved, "a process that needs 300 ms to exit after SIGTERM was not let");
+    ensure!(saved, "a process that needs 300 ms to exit after SIGTERM did not get them");
     outcome.expect_announced().context("a slow process")?;
     let outcome = Setup::new(&["/guest", "stopped"]).run(bench)?;
     outcome.expect_announced().context("a stopped process")?;
@@ -580,7 +596,7 @@ fn alarms(bench: &Bench) -> Result<()> {
 }
 
 /// A process that this one traces: the kernel has its parent wait until this one has
-/// reaped it (`wait_consider_task` in kernel/exit.c). At the end, it is killed, and reaped.
+/// reaped it (`wait_consider_task` in kernel/exit.c). When this is dropped, it is killed and reaped.
 struct Traced(Pid);
 
 impl Traced {
@@ -617,7 +633,7 @@ fn unreapable(bench: &Bench) -> Result<()> {
     // It has no memory any more, then, and still cannot be gone before all of its
     // namespace are (zap_pid_ns_processes in kernel/pid_namespace.c).
     let executable = format!("/proc/{}/exe", run.pid());
-    run.until("it ends without its program", || fs::read_link(&executable).is_err())?;
+    run.until("it exits without its program", || fs::read_link(&executable).is_err())?;
     drop(program);
     run.outcome(super::PATIENCE)?.expect_end(End::Status(128 + 9))
 }
@@ -667,7 +683,7 @@ fn unmounts(bench: &Bench) -> Result<()> {
         is_root && line.ends_with("= 0")
     })?;
     let outcome = setup(false).run(bench)?;
-    ensure!(!outcome.trace.contains("umount2("), "it unmounts what is a container's");
+    ensure!(!outcome.trace.contains("umount2("), "it unmounts what belongs to a container");
     Ok(())
 }
 
@@ -737,10 +753,14 @@ fn survives(bench: &Bench) -> Result<()> {
     let before = activity(&run).context("it exited when the machine was not switched off")?;
     sleep(Duration::from_secs(1));
     let after = activity(&run).context("it exited when the machine was not switched off")?;
-    ensure!(before == after, "it spins: {} times awake in 1 s", after.0 - before.0);
+    ensure!(before == after, "it spins: it woke up {} times in 1 s", after.0 - before.0);
     run.signal(Signal::SIGTERM)?;
     until_asked(&run, "RESTART")?;
-    ensure!(asked("POWER_OFF") == 1, "it asks to power off {} times", asked("POWER_OFF"));
+    ensure!(
+        asked("POWER_OFF") == 1,
+        "it calls reboot(2) to power off {} times",
+        asked("POWER_OFF")
+    );
     Ok(())
 }
 
@@ -760,13 +780,13 @@ fn idle(bench: &Bench) -> Result<()> {
     let run = shell("echo ready > /out/report; exec sleep 1000").start(bench)?;
     run.until("the program starts", || run.out("report") == "ready\n")?;
     sleep(Duration::from_secs(1));
-    let gone = "it ended while its program slept";
+    let gone = "it exited while its program slept";
     let before = activity(&run).context(gone)?;
     sleep(Duration::from_secs(3));
     let after = activity(&run).context(gone)?;
     ensure!(
         before == after,
-        "in 3 s, it was {} times awake, for {} ns",
+        "in 3 s, it woke up {} times, for {} ns",
         after.0 - before.0,
         after.1 - before.1
     );

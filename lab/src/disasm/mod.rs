@@ -17,7 +17,7 @@ pub fn run(build: &Build) -> Result<()> {
     let (source, binary) = build.read()?;
     let text = listing(&binary, &source)?;
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads it, such as head(1), has seen enough.
+        // The reader, such as head(1), has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome.context("standard output"),
     }
@@ -87,7 +87,7 @@ fn listing(binary: &Binary, source: &Source) -> Result<String> {
     by_duty.extend(rows(|owner| !matches!(owner, Owner::Duty(_))));
     write!(
         text,
-        "\nBytes by duty, code and strings, and what serves several or none of them:\n\n{}\n",
+        "\nBytes by duty, code and strings, with what serves several duties or none:\n\n{}\n",
         table(&by_duty)?
     )?;
     let length = binary.image.len();

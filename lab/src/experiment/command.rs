@@ -19,11 +19,11 @@ pub struct Seen {
     pub text: String,
 }
 
-/// After how long a silence it is said that it still runs.
+/// How long a silence lasts before we say that the command still runs.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// Variables of make that belong to the text: one that whoever runs the
-/// experiment has set would make something else of it.
+/// Variables of make that belong to the page. If the reader has set one of them, the
+/// commands would do something else.
 const OF_THE_TEXT: [&str; 14] = [
     "APPEND",
     "DISK",
@@ -46,8 +46,8 @@ static GROUP: AtomicI32 = AtomicI32::new(0);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Runs a shell command in a process group of its own, and prints what it says
-/// as it comes. If this program is told to end, the command goes first, and all
-/// that it started.
+/// as it comes. If this program is told to stop, it first stops the command, and all
+/// that the command started.
 pub fn run(command: &str) -> Result<Seen> {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| {
@@ -62,14 +62,14 @@ pub fn run(command: &str) -> Result<Seen> {
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     shell.process_group(0);
-    // Some programs that an experiment needs are meant for root, but serve everyone.
+    // Some programs that an experiment needs are meant for root, but work for everyone.
     let path = env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     shell.env("PATH", path);
     for name in OF_THE_TEXT {
         shell.env_remove(name);
     }
     let mut child = shell.spawn().context("cannot run sh")?;
-    // With it go our copies of the pipe's end; otherwise it would have no end.
+    // This closes our copies of the pipe's writing end; otherwise reading would never end.
     drop(shell);
     GROUP.store(child.id() as i32, SeqCst);
     if INTERRUPTED.load(SeqCst) {
@@ -82,7 +82,7 @@ pub fn run(command: &str) -> Result<Seen> {
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
             let clean = anstream::adapter::strip_bytes(&line).into_vec();
-            // What the console of a machine says has line ends of its own.
+            // The console of a machine ends its lines in its own way.
             let text = String::from_utf8_lossy(&clean).replace('\r', "");
             let _ = sender.send(text);
             line.clear();
@@ -98,7 +98,7 @@ pub fn run(command: &str) -> Result<Seen> {
                 text += &line;
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                eprintln!("picoinit: (it still runs, after {} s)", begin.elapsed().as_secs());
+                eprintln!("picoinit: (still running after {} s)", begin.elapsed().as_secs());
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
@@ -120,7 +120,7 @@ pub fn run(command: &str) -> Result<Seen> {
 fn end_group() {
     let group = GROUP.load(SeqCst);
     if group > 0 {
-        // It may have ended just now.
+        // It may have exited just now.
         let _ = killpg(Pid::from_raw(group), Signal::SIGTERM);
     }
 }

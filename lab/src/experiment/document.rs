@@ -1,18 +1,18 @@
-//! What an experiment's document has to be.
+//! What an experiment's page has to look like.
 //!
 //! It is Markdown: a title that is its number and a question, and the sections
-//! of [`SECTIONS`]. Its blocks of the language `console` are what to type and
-//! what is seen then:
+//! of [`SECTIONS`]. Its blocks of the language `console` say what to type and what
+//! is seen then:
 //!
 //! ```console
 //! $ a command
 //! > that goes on in a second line
 //! ? 1
-//! what it prints, if its exit status is 1; else, without that line, 0
+//! what it prints, if its exit status is 1; without that line, the status has to be 0
 //! ```
 //!
-//! A link to a file of the project has to lead to one; and its title, which
-//! stands in quotation marks behind the path, is text that has to be in that file.
+//! A link to a file of the project has to lead to a file. Its title, which is in
+//! quotation marks after the path, has to be text from that file.
 
 use anyhow::{Context, Result, bail, ensure};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 /// The sections that each of them has.
 const SECTIONS: [&str; 4] = ["Try", "Why", "In the code", "Exercise"];
 
-/// An experiment's document.
+/// An experiment's page.
 pub struct Experiment {
     /// The number its file's name begins with.
     pub number: u32,
-    /// What it is to answer.
+    /// The question that it answers.
     pub question: String,
     /// Where it is.
     pub path: PathBuf,
@@ -45,7 +45,7 @@ pub struct Step {
 }
 
 impl Experiment {
-    /// Reads one, and makes sure that it is as all of them are.
+    /// Reads a page, and makes sure that it is complete.
     pub fn read(path: &Path) -> Result<Experiment> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let number = name
@@ -78,7 +78,7 @@ impl Experiment {
         }
 
         let [title] = &titles[..] else {
-            bail!("it has {} titles, and not one", titles.len());
+            bail!("it has {} titles instead of one", titles.len());
         };
         let question = title
             .strip_prefix(&format!("{number:02}. "))
@@ -86,7 +86,7 @@ impl Experiment {
             .with_context(|| format!("its title has to be `# {number:02}. ` and a question"))?;
         ensure!(sections == SECTIONS, "its sections have to be {SECTIONS:?}, not {sections:?}");
         ensure!(!steps.is_empty(), "it has no command");
-        ensure!(code_links > 0, "it has no link into the code: src/ or the kernel's");
+        ensure!(code_links > 0, "it has no link into the code, in src/ or in the kernel");
         Ok(Experiment { number, question: question.into(), path: path.into(), steps })
     }
 }
@@ -103,11 +103,14 @@ fn follow(document: &Path, target: &str, title: &str) -> Result<bool> {
     let is_ours = target.contains("/src/") && path.is_file();
     ensure!(
         !is_ours || !title.is_empty(),
-        "its link to {target} has to quote, as its title, a line of that file"
+        "its link to {target} has to quote a line of that file as its title"
     );
     if !title.is_empty() {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {target}"))?;
-        ensure!(text.contains(title), "its link to {target} quotes what is not there: {title}");
+        ensure!(
+            text.contains(title),
+            "its link to {target} quotes what is not in that file: {title}"
+        );
     }
     Ok(is_ours)
 }
@@ -126,7 +129,8 @@ fn read_steps(block: &str) -> Result<Vec<Step>> {
             step.command += "\n";
             step.command += more;
         } else if let Some(status) = line.strip_prefix("? ").filter(|_| is_first) {
-            step.status = status.parse().with_context(|| format!("`{line}`: that is no status"))?;
+            step.status =
+                status.parse().with_context(|| format!("`{line}` is not an exit status"))?;
         } else {
             step.output += line;
             step.output += "\n";

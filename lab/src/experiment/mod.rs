@@ -1,5 +1,5 @@
-//! Experiments: documents in lab/experiments whose commands are typed, one by
-//! one, and whose text is compared with what is seen.
+//! Experiments: pages in lab/experiments whose commands are typed, one by one, and
+//! whose text is compared with what is seen.
 
 mod command;
 mod document;
@@ -21,7 +21,7 @@ pub struct Options {
     number: String,
 }
 
-/// Runs one, and says in its last line whether all was as its text has it.
+/// Runs one, and says in the last line whether its page was right.
 pub fn run(options: &Options) -> Result<()> {
     let wanted = &options.number;
     let how = "`make experiments` lists them";
@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     let name = format!("experiment {:02}", experiment.number);
     println!("picoinit: {name}: {}", experiment.question);
-    println!("picoinit: the text: {}", experiment.path.display());
+    println!("picoinit: its page: {}", experiment.path.display());
     let mut differ = 0;
     for step in &experiment.steps {
         println!("\n$ {}", step.command.replace('\n', "\n> "));
@@ -42,13 +42,13 @@ pub fn run(options: &Options) -> Result<()> {
         let output = compare(&seen.text, &step.output);
         if let Err(difference) = &output {
             let difference = difference.to_string();
-            println!("\npicoinit: not what the text says (- the text, + what was seen):");
+            println!("\npicoinit: not what the page says (- the page, + what was seen):");
             println!("{}", difference.trim_matches('\n'));
         }
         let (status, wanted) = (seen.status, step.status);
         if status != wanted {
             println!(
-                "\npicoinit: not what the text says: the exit status is {status}, not {wanted}"
+                "\npicoinit: not what the page says: the exit status is {status}, not {wanted}"
             );
         }
         differ += usize::from(output.is_err() || status != wanted);
@@ -56,10 +56,10 @@ pub fn run(options: &Options) -> Result<()> {
     println!();
     ensure!(
         differ == 0,
-        "{name}: what was seen is NOT what the text says: {differ} of {} commands did something else",
+        "{name}: what was seen is NOT what the page says: {differ} of {} commands did something else",
         experiment.steps.len()
     );
-    println!("picoinit: {name}: what was seen is what the text says");
+    println!("picoinit: {name}: what was seen is what the page says");
     Ok(())
 }
 

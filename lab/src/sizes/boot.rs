@@ -71,7 +71,11 @@ impl Machine {
             let mut descriptors = [PollFd::new(console.as_fd(), PollFlags::POLLIN)];
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             if left.is_zero() || poll(&mut descriptors, timeout).context("poll")? == 0 {
-                bail!("no end within {} s: {}", PATIENCE.as_secs(), last_line(&said));
+                bail!(
+                    "the machine still runs after {} s: {}",
+                    PATIENCE.as_secs(),
+                    last_line(&said)
+                );
             }
             let mut bytes = [0; 4096];
             let length = console.read(&mut bytes).context("read the console")?;
@@ -98,5 +102,5 @@ impl Machine {
 }
 
 fn last_line(said: &str) -> &str {
-    said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("not a word")
+    said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it printed nothing")
 }

@@ -59,7 +59,7 @@ pub fn draw(rows: &[Row]) -> String {
                 .set("y", MARGIN + 10.0),
         )
         .add(
-            Text::new("Dashed: off the shelf, does another job. The fraction: rows of the contract, where not all are kept.")
+            Text::new("Dashed: off the shelf, does a different job. The fraction: how many rows of the contract are kept, if not all.")
                 .set("class", "small")
                 .set("x", MARGIN)
                 .set("y", MARGIN + 28.0),

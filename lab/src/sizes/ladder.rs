@@ -38,7 +38,7 @@ struct Rung {
     link: &'static [&'static str],
     /// What it does.
     does: &'static str,
-    /// What one loses by it.
+    /// What is lost by it.
     costs: &'static str,
     /// Whether picoinit is built so.
     in_default: bool,
@@ -50,7 +50,7 @@ const STD: [Rung; 8] = [
         what: "`rustc`, as `cargo build` calls it",
         flags: &["-Cdebuginfo=2"],
         link: &[],
-        does: "nothing is left out",
+        does: "leaves nothing out",
         costs: "",
         in_default: false,
     },
@@ -58,16 +58,16 @@ const STD: [Rung; 8] = [
         what: "`opt-level = 3`, no debug information, as `cargo build --release` does it",
         flags: &["-Cdebuginfo=0", "-Copt-level=3", "-Cstrip=debuginfo"],
         link: &[],
-        does: "optimises for speed; the debug information of std goes, too",
-        costs: "a debugger sees no lines any more",
+        does: "optimises for speed; drops the debug information of std, too",
+        costs: "a debugger no longer sees source lines",
         in_default: false,
     },
     Rung {
         what: "`strip = true`",
         flags: &["-Cstrip=symbols"],
         link: &[],
-        does: "leaves the names of functions out",
-        costs: "a debugger sees no names: picoinit has a profile of its own for that",
+        does: "drops the names of functions",
+        costs: "a debugger sees no names (picoinit has another profile, with names)",
         in_default: true,
     },
     Rung {
@@ -90,7 +90,7 @@ const STD: [Rung; 8] = [
         what: "`lto = true`",
         flags: &["-Clto=fat"],
         link: &[],
-        does: "optimises over all crates, and drops what nobody calls",
+        does: "optimises across all crates, and drops what is never called",
         costs: "time to compile",
         in_default: true,
     },
@@ -99,14 +99,14 @@ const STD: [Rung; 8] = [
         flags: &["-Cpanic=abort"],
         link: &[],
         does: "does not unwind the stack after a panic",
-        costs: "nobody can catch a panic",
+        costs: "a panic cannot be caught",
         in_default: true,
     },
     Rung {
         what: "`-Ctarget-feature=+crt-static`",
         flags: &["-Ctarget-feature=+crt-static"],
         link: &[],
-        does: "brings the C library along: a step up, but an initramfs has none",
+        does: "includes the C library: a step up, but an initramfs has none",
         costs: "",
         in_default: false,
     },
@@ -115,7 +115,7 @@ const STD: [Rung; 8] = [
 /// Without std: lab/sizes/rust-raw/init.rs, whose system calls are its own.
 const RAW: [Rung; 9] = [
     Rung {
-        what: "`#![no_std]`, `#![no_main]`, system calls of its own",
+        what: "`#![no_std]`, `#![no_main]`, its own system calls",
         flags: &[
             "-Copt-level=z",
             "-Clto=fat",
@@ -125,23 +125,23 @@ const RAW: [Rung; 9] = [
         ],
         link: &["-nostartfiles", "-nostdlib", "-static-pie"],
         does: "no C library, no start code, no allocator, no formatting",
-        costs: "all that std offers; each system call is `unsafe`",
+        costs: "everything that std offers; each system call is `unsafe`",
         in_default: true,
     },
     Rung {
         what: "`-Crelocation-model=static`, `-no-pie`",
         flags: &["-Crelocation-model=static"],
         link: &["-static", "-no-pie"],
-        does: "loaded where it was linked: no addresses to correct, no dynamic section",
-        costs: "its addresses are the same each time",
+        does: "loads the program at the address where it was linked: no addresses to correct, no dynamic section",
+        costs: "its addresses are the same at every start",
         in_default: true,
     },
     Rung {
         what: "`-Cforce-unwind-tables=no`",
         flags: &["-Cforce-unwind-tables=no"],
         link: &[],
-        does: "no tables of how to unwind the stack",
-        costs: "no backtraces, which nobody could print here. In picoinit, the linker script drops them",
+        does: "no tables for unwinding the stack",
+        costs: "backtraces, which nothing here could print. (In picoinit, the linker script drops the tables.)",
         in_default: true,
     },
     Rung {
@@ -149,14 +149,14 @@ const RAW: [Rung; 9] = [
         flags: &[],
         link: &["-Wl,--build-id=none"],
         does: "no note with a checksum of the file",
-        costs: "nobody can match it with its debug information",
+        costs: "it cannot be matched with its debug information",
         in_default: true,
     },
     Rung {
         what: "`--no-rosegment`",
         flags: &[],
         link: &["-Wl,--no-rosegment"],
-        does: "one segment for code and constants, not one each",
+        does: "one segment for code and constants, instead of one each",
         costs: "constants are executable",
         in_default: true,
     },
@@ -164,7 +164,7 @@ const RAW: [Rung; 9] = [
         what: "`-Cjump-tables=no`",
         flags: &["-Cjump-tables=no"],
         link: &[],
-        does: "a `match` becomes compares, not a table of addresses",
+        does: "turns a `match` into comparisons, instead of a table of addresses",
         costs: "speed, in a `match` with many arms",
         in_default: true,
     },
@@ -172,7 +172,7 @@ const RAW: [Rung; 9] = [
         what: "`-O2` to the linker",
         flags: &[],
         link: &["-Wl,-O2"],
-        does: "strings that end alike are stored once",
+        does: "stores strings with the same ending once",
         costs: "",
         in_default: true,
     },
@@ -185,10 +185,10 @@ const RAW: [Rung; 9] = [
         in_default: true,
     },
     Rung {
-        what: "a linker script of its own",
+        what: "its own linker script",
         flags: &[],
         link: &["-Wl,--oformat=binary", "-Wl,--defsym=elf_machine=62", "-Wl,-T,{root}/src/link.ld"],
-        does: "the ELF header and one program header are written by hand; there is nothing else but code and constants",
+        does: "the ELF header and one program header are written by hand; everything else is code and constants",
         costs: "40 lines more to read",
         in_default: true,
     },
@@ -200,16 +200,16 @@ const BEYOND: [Rung; 2] = [
         what: "`-Cllvm-args=-disable-machine-licm`",
         flags: &["-Cllvm-args=-disable-machine-licm"],
         link: &[],
-        does: "loads a constant where it is used, not before a loop into a register that has to be saved",
-        costs: "an option of LLVM that may be gone in the next version, and then nothing can be built",
+        does: "loads a constant where it is used, instead of before a loop into a register that has to be saved",
+        costs: "the next version of LLVM may lack the option, and then nothing can be built",
         in_default: false,
     },
     Rung {
         what: "`-Cllvm-args=-enable-ipra`",
         flags: &["-Cllvm-args=-enable-ipra"],
         link: &[],
-        does: "saves no register that a called function leaves alone",
-        costs: "experimental: a mistake of the compiler would be one of PID 1",
+        does: "does not save registers that a called function leaves alone",
+        costs: "it is experimental: a mistake of the compiler becomes a mistake of PID 1",
         in_default: false,
     },
 ];
@@ -239,7 +239,7 @@ pub fn run(options: &Options) -> Result<()> {
         beyond.push((&BEYOND[number - 1], bytes));
     }
     let rustc = machine::output("rustc", &["--version"])?;
-    let linker = linker.unwrap_or("a linker that does not say what it is".into());
+    let linker = linker.unwrap_or("a linker that does not name itself".into());
     let text = report(&rows, shipped.len(), &beyond, &rustc, &linker);
     fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
     let path = options.output.join("LADDER.md");
@@ -327,8 +327,8 @@ fn report(
         count(shipped),
         change(before, shipped),
         format!(
-            "the system calls that rustix offers are made by rustix, which makes them safe ({} of \
-             them are measured in COSTS.md)",
+            "makes through rustix the system calls that rustix offers, which makes them safe \
+             (COSTS.md measures {} of them)",
             costs::CALL_COUNT
         ),
         String::new(),
@@ -342,11 +342,11 @@ fn report(
     format!(
         "# The ladder
 
-Written by `make ladder`; not edited. From a plain program with std to the init as it is shipped: the same job on each rung, with one flag or one decision more than on the rung before.
+Generated by `make ladder`; do not edit. It goes from a plain program with std to the init as it is shipped: the same job on each rung, with one more flag or decision than on the rung before.
 
 {table}
 
-The rungs before `#![no_std]` are [rust-std/init.rs](rust-std/init.rs), and the rungs after it are [rust-raw/init.rs](rust-raw/init.rs); both keep the whole contract. What stands below picoinit is not in it. A flag gives what it gives here, in this order; in another order it may give something else.
+The rungs before `#![no_std]` are [rust-std/init.rs](rust-std/init.rs), and the rungs after it are [rust-raw/init.rs](rust-raw/init.rs); both keep the whole contract. picoinit does not use the rungs below it. What a flag saves depends on the order: earlier or later, it may save more or less.
 
 - {rustc}
 - {linker}

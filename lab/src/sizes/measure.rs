@@ -106,7 +106,7 @@ fn through(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("{name}, which has to be installed"))?;
+        .with_context(|| format!("cannot run {name}; it has to be installed"))?;
     let mut stdin = child.stdin.take().context("no input")?;
     let input = input.to_vec();
     // It may write before it has read all.
@@ -140,7 +140,7 @@ pub fn calls(jail: &Jail) -> Result<f64> {
         ..Launch::default()
     };
     let mut run = jail.start(&launch)?;
-    run.end(PATIENCE)?.context("it does not end")?;
+    run.end(PATIENCE)?.context("it does not exit")?;
     count_calls(&run.trace())
 }
 

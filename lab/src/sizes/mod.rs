@@ -40,7 +40,7 @@ pub struct Options {
     /// The program that runs under the inits in a boot
     #[arg(long)]
     program: PathBuf,
-    /// A folder for what is built; something is mounted there, for nobody else to see
+    /// A folder for what is built; file systems are mounted there that other processes do not see
     #[arg(long)]
     scratch: PathBuf,
     /// Where RESULTS.md and sizes.svg go
@@ -62,9 +62,9 @@ pub struct Options {
 enum Kind {
     /// picoinit.
     Own,
-    /// One that does the same job.
+    /// A program that does the same job.
     Twin,
-    /// One that does another.
+    /// An init that does a different job.
     Shelf,
     /// The user's.
     Compared,
@@ -106,7 +106,7 @@ impl Row {
         }
     }
 
-    /// Whether it is to do picoinit's job.
+    /// Whether it does picoinit's job.
     fn is_rival(&self) -> bool {
         self.kind != Kind::Shelf
     }
@@ -134,14 +134,14 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
 
-    // The user's init first: whoever asks wants to know.
+    // The user's init comes first: it is what the user wants to know about.
     rows.sort_by_key(|row| (row.kind != Kind::Compared, row.bytes.file));
     let machine = Machine {
         command: options.machine.clone(),
         program: options.program.clone(),
         scratch: options.scratch.clone(),
     };
-    // Boots come before this process moves to namespaces, where /dev/kvm may not be had.
+    // Boots come before this process moves to namespaces, where it may not open /dev/kvm.
     let before = (Instant::now(), machine::busy()?, children_busy()?);
     for round in 1..=options.rounds {
         progress(&format!("booting each init: round {round} of {}", options.rounds));
@@ -155,11 +155,11 @@ pub fn run(options: &Options) -> Result<()> {
         let others = busy.saturating_sub(children_busy()? - before.2);
         let disturbance = others.as_secs_f64() / took.as_secs_f64();
         description.push(format!(
-            "processors that something else kept busy during the boots: {disturbance:.2}"
+            "processors kept busy by something else during the boots: {disturbance:.2}"
         ));
         if disturbance > QUIET {
             eprintln!(
-                "picoinit-lab: something else kept {disturbance:.2} processors busy, so times are not to be trusted; try again on a quiet machine"
+                "picoinit-lab: something else kept {disturbance:.2} processors busy, so do not trust the times; try again on a quiet machine"
             );
         }
     }
@@ -180,14 +180,14 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// How long the processes that this one started, and that have ended, ran.
+/// How long the processes ran that this one started and reaped.
 fn children_busy() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?;
     let time = |time: TimeVal| Duration::from_micros(time.num_microseconds() as u64);
     Ok(time(usage.user_time()) + time(usage.system_time()))
 }
 
-/// Finds all that is to be measured, and builds the twins.
+/// Finds everything to measure, and builds the twins.
 fn gather(options: &Options, progress: &dyn Fn(&str)) -> Result<Vec<Row>> {
     if let Some(path) = &options.compare {
         conform::check_program(path)?;
@@ -197,7 +197,7 @@ fn gather(options: &Options, progress: &dyn Fn(&str)) -> Result<Vec<Row>> {
     let mut rows = vec![Row::new("picoinit", Kind::Own, rustc, Ok(options.init.clone()))];
     if let Some(path) = &options.compare {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let version = "the one to be compared".to_string();
+        let version = "named by COMPARE".to_string();
         rows.push(Row::new(&name, Kind::Compared, version, Ok(path.clone())));
     }
     for twin in twins::find(&options.twins)? {
@@ -239,7 +239,7 @@ fn boot_once(machine: &Machine, row: &mut Row) {
     }
 }
 
-/// Measures in namespaces; checks the contract of all that are to keep it.
+/// Measures in namespaces, and checks the contract of each init that should keep it.
 fn check(bench: &Bench, options: &Options, row: &mut Row, progress: &dyn Fn(&str)) -> Result<()> {
     let Ok(program) = &row.program else { return Ok(()) };
     let value = |value: Result<f64>| match value {

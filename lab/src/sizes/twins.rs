@@ -90,7 +90,7 @@ impl Twin {
         let output = Command::new("sh").args(["-c", &self.version]).output().context("run sh")?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = said.lines().next().unwrap_or_default().trim();
-        ensure!(!line.is_empty(), "`{}` says nothing", self.version);
+        ensure!(!line.is_empty(), "`{}` prints nothing", self.version);
         Ok(line.into())
     }
 }

@@ -11,7 +11,7 @@ use syscalls::Sysno;
 enum Kind {
     /// A number.
     Number,
-    /// A set of flags, or a number that nobody counts with.
+    /// A set of flags, or a number that means no amount.
     Flags,
     /// The address of a C string.
     Text,

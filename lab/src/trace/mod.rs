@@ -1,8 +1,8 @@
 //! Every system call that PID 1 makes, from its first instruction to power
 //! off, and which line of the source it is for.
 //!
-//! PID 1 runs in namespaces of its own, one instruction at a time, so that its
-//! calls and returns are seen, and with them on whose behalf a call is made.
+//! PID 1 runs in namespaces of its own, one instruction at a time. So its calls and
+//! returns are seen, and with them the function on whose behalf a system call is made.
 
 mod calls;
 
@@ -39,7 +39,7 @@ pub struct Options {
     #[command(flatten)]
     stage: Stage,
     /// Have the namespace refuse what it refuses to a container, so that
-    /// nothing is unmounted in the end
+    /// nothing is unmounted at the end
     #[arg(long)]
     as_container: bool,
 }
@@ -50,10 +50,10 @@ pub struct Stage {
     /// Which init
     #[command(flatten)]
     pub build: Build,
-    /// The program that it is to run, linked statically
+    /// The program that it runs, linked statically
     #[arg(long)]
     program: PathBuf,
-    /// A folder; something is mounted on it, for nobody else to see
+    /// A folder to mount file systems on, which other processes do not see
     #[arg(long)]
     scratch: PathBuf,
 }
@@ -86,7 +86,7 @@ pub fn run(options: &Options) -> Result<()> {
     let trace = trace(&options.stage, &source, &binary, options.as_container)?;
     let text = report(&trace.calls, options.as_container)?;
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads it, such as head(1), has seen enough.
+        // The reader, such as head(1), has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         outcome => outcome.context("standard output")?,
     }
@@ -103,13 +103,13 @@ pub struct Trace {
 impl Trace {
     /// Fails if it was still running when there was no time left.
     pub fn demand_end(&self) -> Result<()> {
-        ensure!(self.has_ended, "PID 1 did not end within {PATIENCE} seconds, and was killed");
+        ensure!(self.has_ended, "PID 1 still ran after {PATIENCE} seconds, and was killed");
         Ok(())
     }
 }
 
-/// Runs the init to its end, and returns the calls that it made; and those of
-/// its children, as long as they execute its code.
+/// Runs the init until it is gone. Returns the calls that it made, and the calls of
+/// its children as long as they execute its code.
 pub fn trace(stage: &Stage, source: &Source, binary: &Binary, as_container: bool) -> Result<Trace> {
     // The console is a terminal, as in `make run`. It has room for what is said there.
     let console = openpty(None, None).context("make a pseudo-terminal")?;
@@ -118,7 +118,7 @@ pub fn trace(stage: &Stage, source: &Source, binary: &Binary, as_container: bool
     }
     let pid = start(stage, console.slave)?;
     // A signal that interrupts the wait. (A thread that looks at the clock cannot
-    // be started any more: children are to be in another PID namespace.)
+    // be started any more: children go to another PID namespace.)
     let handler = SigAction::new(SigHandler::Handler(on_alarm), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing.
     unsafe { sigaction(Signal::SIGALRM, &handler) }.context("sigaction")?;
@@ -204,7 +204,7 @@ impl<'a> Tracer<'a> {
         Tracer { binary, source, first, as_container, tracees, last: None, places, calls }
     }
 
-    /// Until PID 1 has ended; returns whether it did, in time.
+    /// Until PID 1 is gone; returns whether that happened in time.
     fn run(&mut self) -> Result<bool> {
         let status = waitpid(self.first, None).context("wait for PID 1")?;
         ensure!(matches!(status, WaitStatus::Stopped(_, Signal::SIGTRAP)), "PID 1: {status:?}");
@@ -291,8 +291,8 @@ impl<'a> Tracer<'a> {
                     self.tracee(pid)?.calling = Some(address);
                 }
                 Mnemonic::Syscall => {
-                    // The end of the machine is the end of PID 1, wherever it is; so that it
-                    // is the same place each time, who calls it waits until PID 1 waits.
+                    // The call stops PID 1 wherever it is. So that it is in the same place each
+                    // time, the caller waits until PID 1 waits.
                     let ends_all = registers.rax == Sysno::reboot as u64 && pid != self.first;
                     if ends_all && !self.first_waits() {
                         self.last = Some(pid);
@@ -458,11 +458,11 @@ fn report(calls: &[Call], as_container: bool) -> Result<String> {
         counts.column_mut(column).context("a column")?.set_cell_alignment(CellAlignment::Right);
     }
     let namespace = if as_container {
-        "A namespace refuses devtmpfs, and reboot(2) with LINUX_REBOOT_CMD_CAD_OFF: so nothing is unmounted."
+        "A namespace refuses devtmpfs, and reboot(2) with LINUX_REBOOT_CMD_CAD_OFF. So nothing is unmounted."
     } else {
-        "A namespace refuses devtmpfs, and reboot(2) with LINUX_REBOOT_CMD_CAD_OFF: there, the answer is made up, so that PID 1 unmounts everything, as it does on a machine."
+        "A namespace refuses devtmpfs, and reboot(2) with LINUX_REBOOT_CMD_CAD_OFF. The answer to the latter is made up here, so that PID 1 unmounts everything, as it does on a machine."
     };
     Ok(format!(
-        "{lines}\n\nA `?` for a result: it did not return. The children are those that PID 1 forks, until they execute the program or end.\n{namespace}\n\nSystem calls by duty:\n\n{counts}\n"
+        "{lines}\n\n`?` as a result: the call did not return. The children are the processes that PID 1 forks, until they execute the program or exit.\n{namespace}\n\nSystem calls by duty:\n\n{counts}\n"
     ))
 }

@@ -1,4 +1,4 @@
-/* Ends as its last argument says: with that exit status, or by a crash. */
+/* Exits with the status that its last argument names, or crashes. */
 #include <stdlib.h>
 #include <string.h>
 
