@@ -96,7 +96,7 @@ pack: build
 	# A tree whose /bin/sh is a link to a BusyBox that it does not have gets it.
 	$(add-busybox)
 	$(add-modules)
-	# The same bytes whoever packs it, where and when: names in order, one owner, one time.
+	# The same bytes on every machine, at any time: names in order, one owner, one date.
 	chmod -R u=rwX,go=rX $(BOOT)/tree && find $(BOOT)/tree -exec touch -hd @0 {} +
 	(cd $(BOOT)/tree && find . -mindepth 1 -print0 | LC_ALL=C sort -z | \
 	cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) > $(BOOT)/initramfs.cpio

@@ -75,8 +75,8 @@ add-busybox = lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)) $(BOOT)/t
 add-modules = $(if $(DISK),lab/modules.sh $(call quote,$(kernel)) $(BOOT)/tree)
 
 # User-mode Linux in the place of QEMU. Its consoles and serial ports are descriptors; lab/uml.sh
-# says which. It would add root and console by itself, but in the end, where PID 1's words are.
-# After a panic it exits in any case.
+# says which. Without root= and console=, it would add its own at the
+# end, among PID 1's words. After a panic it exits in any case.
 ifeq ($(VM),uml)
 MACHINE = lab/uml.sh $(BOOT) $(call quote,$(APPEND)) $(call quote,$(uml-kernel)) mem=$(MEM)M printk.time=1 \
 	root=98:0 console=tty0 con=null con0=$(CONSOLE),fd:1 ssl=null ssl0=fd:6,fd:5 VERDICT=/dev/ttyS0 \

@@ -138,7 +138,7 @@ esac > $VERDICT
 "#,
     );
     // Of two -append, QEMU takes the last. hvc9 is nowhere, so that nothing is
-    // /dev/console; earlyprintk shows the kernel's words all the same.
+    // /dev/console; earlyprintk shows the kernel's words anyway.
     let no_console =
         r#"QEMU_EXTRA=-append "console=hvc9 earlyprintk=ttyS0,keep panic=-1 VERDICT=/dev/ttyS1""#;
 
@@ -483,7 +483,7 @@ fn begin_shell() -> Session {
     shell
 }
 
-/// Waits until `make shell` has ended. It has to succeed, and to leave the
+/// Waits until `make shell` has exited. It has to succeed, and to leave the
 /// terminal as it was.
 fn end_shell(shell: Session) -> String {
     let (status, said) = shell.end();

@@ -1,6 +1,6 @@
 //! What make and the scripts of lab/ do before a boot and after it: bad input
 //! is refused, tools and kernels are found, a boot is judged, and what is
-//! built does not depend on who builds it, where and when.
+//! built is the same on every machine.
 
 #[path = "common/boot.rs"]
 mod boot;
@@ -190,7 +190,7 @@ fn a_kernel_that_cannot_be_read_is_refused() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
         let name = folder.join("vmlinuz");
         let words = ["lab/kernel.sh", "build/kernel", &name];
-        // Root would read it all the same.
+        // Root could read it in spite of its mode.
         let words = if File::open(&path).is_ok() {
             [NOT_ALMIGHTY, &words].concat()
         } else {
@@ -463,8 +463,8 @@ fn cargo_is_quiet_only_where_nobody_waits_for_it() {
 
 #[test]
 fn a_package_that_cannot_be_downloaded_is_tried_twice_and_no_other() {
-    // What apt-get does when it is to download, or to update the list; and how often it is
-    // asked to download.
+    // What apt-get does for a download, and for an update of the list; and how often a
+    // download is tried.
     for (download, update, attempts, complaint) in [
         ("exit 100", "exit 0", 2, "none of these packages could be downloaded: one two"),
         ("exit 100", "exit 100", 1, "the list of packages cannot be downloaded"),

@@ -240,7 +240,7 @@ fn begin_shell(mark: &str) -> Session {
     shell
 }
 
-/// Waits until it has ended. It has to leave the terminal as it was, and nothing else.
+/// Waits until it has exited. It has to leave the terminal as it was, and nothing else.
 fn end_shell(shell: Session, mark: &str, folder: &str) -> (Option<i32>, String) {
     let (status, said) = shell.end();
     assert!(terminal_is_unharmed(&said), "{said}");
