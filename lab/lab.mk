@@ -144,7 +144,7 @@ sizes: check build lab-tool
 	--packages $(BUILD)/peers --program $(TARGET)/demo --scratch $(BUILD)/sizes --rounds $(BOOTS) \
 	$(if $(COMPARE)$(FEATURES),--output $(BUILD)/tables/sizes $(if $(COMPARE),--compare $(call quote,$(COMPARE))),--output $(call tables,sizes)) \
 	-- $(HARDWARE)
-	$(call record-hint,sizes)
+	$(if $(COMPARE)$(FEATURES),,$(call record-hint,sizes))
 
 ## ladder    what each flag and each decision saves, from a std program to /init
 ladder: bench-tools build lab-tool
