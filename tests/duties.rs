@@ -136,6 +136,18 @@ fn without_console_there_is_no_controlling_terminal() {
     };
     let outcome = breaks("console", look, |outcome| outcome.fact("controlling terminal") == "true");
     assert_eq!(outcome.fact("leads its session"), "false");
+    // Nor does PID 1 open it for itself alone. It sleeps once it would have.
+    let script = "until grep -q '^State:.S' /proc/1/status; do :; done
+        echo $(grep flags: /proc/1/fdinfo/2) > /out/report";
+    let flags = || {
+        let (terminal, console) = common::terminal();
+        std::mem::forget(terminal);
+        Namespace::new(&["/bin/sh", "-c", script]).stdio(console)
+    };
+    breaks("console", flags, |outcome| {
+        let flags = i32::from_str_radix(outcome.fact("flags:"), 8).expect("an octal number");
+        flags & libc::O_NONBLOCK != 0
+    });
 }
 
 #[test]

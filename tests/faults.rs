@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug)]
 struct Fault {
     call: i64,
+    /// The error; or 0 for none, but a SIGTERM to PID 1 before the call is made.
     errno: i32,
     /// Which of them fails, counted from 1; 0 is all.
     which: usize,
@@ -138,7 +139,13 @@ fn errors_of(call: i64) -> Vec<i32> {
 
 /// Answers the kernel's questions until nobody is left to ask, and counts the
 /// calls of /init.
-fn supervise(init: &Path, listener: &OwnedFd, scenario: Scenario, fault: Option<Fault>) -> Calls {
+fn supervise(
+    init: &Path,
+    pid1: i32,
+    listener: &OwnedFd,
+    scenario: Scenario,
+    fault: Option<Fault>,
+) -> Calls {
     let init = fs::metadata(init).expect("the init").ino();
     let mut calls = Calls::new();
     loop {
@@ -171,8 +178,12 @@ fn supervise(init: &Path, listener: &OwnedFd, scenario: Scenario, fault: Option<
                 && fault.call == call
                 && (fault.which == 0 || fault.which == *count)
             {
-                answer.flags = 0;
-                answer.error = -fault.errno;
+                if fault.errno == 0 {
+                    kill(pid1, libc::SIGTERM);
+                } else {
+                    answer.flags = 0;
+                    answer.error = -fault.errno;
+                }
             }
         }
         // SAFETY: as above.
@@ -208,6 +219,10 @@ const SWITCHED_OFF: Scenario =
 /// Leaves one behind that sends SIGALRM while it ends.
 const DISTURBED: Scenario =
     Scenario { program: "disturbed", status: Some(0), has_machine: false, is_piped: true };
+
+/// Exits by itself after a while, with status 9, if nobody stops it.
+const WAITING: Scenario =
+    Scenario { program: "nap", status: Some(9), has_machine: false, is_piped: true };
 
 /// What was seen.
 struct Seen {
@@ -252,7 +267,7 @@ fn run(init: &Path, scenario: Scenario, fault: Option<Fault>) -> Seen {
     let (listener, pid1) = receive(&ours);
     let (mut processor_time, mut is_told) = (0, false);
     let (calls, status) = thread::scope(|scope| {
-        let supervisor = scope.spawn(|| supervise(init, &listener, scenario, fault));
+        let supervisor = scope.spawn(|| supervise(init, pid1, &listener, scenario, fault));
         let status = loop {
             if let Some(status) = child.try_wait().expect("wait") {
                 break status;
@@ -489,6 +504,37 @@ fn every_system_call_fails_once() {
         }
     }
     try_all(&tries);
+}
+
+#[test]
+fn no_stop_request_is_lost_however_early() {
+    use libc::*;
+    let stop_at = |call: i64| {
+        let fault = Fault { call, errno: 0, which: 1 };
+        let seen = run(&common::init(), WAITING, Some(fault));
+        assert!(seen.calls.contains_key(&call), "{} is not made", name_of(call));
+        seen.outcome.code()
+    };
+    // All that PID 1 and its child do until the program runs and PID 1 waits.
+    for call in [
+        SYS_getpid,
+        SYS_rt_sigaction,
+        SYS_access,
+        SYS_openat,
+        SYS_reboot,
+        SYS_clone,
+        SYS_setsid,
+        SYS_ioctl,
+        SYS_execve,
+        SYS_lseek,
+        SYS_dup2,
+        SYS_close,
+        SYS_rt_sigtimedwait,
+    ] {
+        assert_eq!(stop_at(call), Some(128 + SIGTERM), "at {}", name_of(call));
+    }
+    // Only one that comes before the signals are blocked.
+    assert_eq!(stop_at(SYS_rt_sigprocmask), WAITING.status);
 }
 
 #[test]

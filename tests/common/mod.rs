@@ -132,6 +132,9 @@ impl Outcome {
     }
 }
 
+/// How long it may take before it counts as hung: long enough for a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
 /// PID 1 of namespaces of its own, in the making.
 pub struct Namespace {
     init: Vec<String>,
@@ -234,11 +237,12 @@ impl Namespace {
         let out = TempDir::new();
         let root = TempDir::new();
         let mut command = self.command(root.path(), out.path());
+        let start = Instant::now();
         let status = command.status().expect("run unshare");
         let outcome = Outcome::read(status, out);
         assert!(
-            outcome.code() != Some(124) && outcome.code() != Some(125),
-            "no end within a minute, or no namespace (unprivileged user namespaces are needed); console:\n{}",
+            start.elapsed() < LIMIT && outcome.code() != Some(125),
+            "no end within {LIMIT:?}, or no namespace (unprivileged user namespaces are needed); console:\n{}",
             outcome.console,
         );
         outcome
@@ -257,7 +261,13 @@ impl Namespace {
             None => Command::new("timeout"),
         };
         command
-            .args(["--kill-after=1", "60", "unshare", "--user", "--map-root-user"])
+            .args([
+                "--kill-after=1",
+                &LIMIT.as_secs().to_string(),
+                "unshare",
+                "--user",
+                "--map-root-user",
+            ])
             .args(["--pid", "--fork", "--kill-child", "--mount", "--net", "--ipc"])
             .args(["/bin/sh", "-c", BECOME_INIT])
             .arg(root)
