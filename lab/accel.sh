@@ -1,5 +1,5 @@
 #!/bin/sh
-# accel.sh ACCEL CACHE QEMU KERNEL : prints how QEMU is to run the machine: kvm or tcg.
+# accel.sh ACCEL CACHE QEMU KERNEL : prints how QEMU should run the machine: kvm or tcg.
 #
 # ACCEL is kvm, tcg or auto. A /dev/kvm that can be opened proves nothing: on
 # some machines the guest hangs before its first line. So auto boots KERNEL
@@ -14,7 +14,7 @@ case $accel in
 tcg) echo tcg ;;
 kvm)
     usable || {
-        echo "picoinit: ACCEL=kvm: /dev/kvm is missing, or not for you to open. Try ACCEL=tcg (slower)" >&2
+        echo "picoinit: ACCEL=kvm: /dev/kvm is missing, or you may not open it. Try ACCEL=tcg (slower)" >&2
         exit 1
     }
     echo kvm
@@ -28,7 +28,7 @@ auto)
     answer=tcg
     if usable; then
         echo "picoinit: trying KVM, once, for at most 8 seconds" >&2
-        # Without a root file system it panics, and so ends by itself.
+        # Without a root file system, the guest panics and QEMU exits.
         if timeout --kill-after=1 8 "$qemu" -accel kvm -M pc -nodefaults -no-user-config -display none \
             -serial stdio -no-reboot -m 128 -kernel "$kernel" -append "console=ttyS0 panic=-1" \
             </dev/null 2>/dev/null | grep -aq 'Linux version'; then

@@ -1,9 +1,25 @@
 #!/bin/sh
-# busybox.sh FILE : makes sure that FILE can be the BusyBox of a machine that has
-# no C library: that it is there, is executable, and is linked statically.
+# busybox.sh DIRECTORY FILE [TREE] : finds a BusyBox for a machine that has no C library.
+# That is FILE, if it is linked statically; or, without one, Debian's or Ubuntu's, downloaded
+# to DIRECTORY without root. Copies it to TREE/bin, if TREE/bin/sh is a link to what is not there.
 set -eu
 
-file=$1
+directory=$1 file=$2 tree=${3:-}
+if [ "$tree" ] && { ! [ -L "$tree/bin/sh" ] || [ -e "$tree/bin/sh" ]; }; then exit 0; fi
+
+if ! [ "$file" ]; then
+    busybox=$directory/bin/busybox
+    if ! [ -e "$busybox" ]; then
+        "$(dirname "$0")"/package.sh "$directory" busybox-static || {
+            echo "picoinit: no static BusyBox to be had. Name one with: make shell BUSYBOX=/path/to/busybox" >&2
+            exit 1
+        }
+        # In newer packages it is in /usr/bin.
+        [ -e "$busybox" ] || { mkdir -p "$directory/bin" && ln "$directory/usr/bin/busybox" "$busybox"; }
+    fi
+    [ ! "$tree" ] || cp "$busybox" "$tree/bin/busybox"
+    exit
+fi
 
 fail() {
     echo "picoinit: BUSYBOX=$file$*" >&2
@@ -32,3 +48,4 @@ has_loader() {
 [ "$(number 0 4)" = 1179403647 ] && [ "$(number 18 2)" = 62 ] && grep -aq BusyBox "$file" ||
     fail " is not a BusyBox for x86_64"
 ! has_loader || fail " is not linked statically: it needs a C library, which the machine does not have"
+[ ! "$tree" ] || cp "$file" "$tree/bin/busybox"

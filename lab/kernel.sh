@@ -48,9 +48,9 @@ unpacked() {
 
 unpacked
 if [ "$unreadable" ]; then
-    echo "picoinit: $unreadable is for root's eyes only; getting a copy that anyone may read" >&2
+    echo "picoinit: $unreadable is readable by root only; downloading a readable copy" >&2
 else
-    echo "picoinit: there is no kernel in /boot; getting the distribution's" >&2
+    echo "picoinit: there is no kernel in /boot; downloading the distribution's" >&2
 fi
 # Debian's, then Ubuntu's; the small ones first.
 "$(dirname "$0")"/package.sh "$directory" \

@@ -11,21 +11,31 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
     echo "picoinit: this needs apt-get and dpkg-deb, to get one of the packages: $*" >&2
     exit 1
 fi
-mkdir -p "$directory"
-directory=$(cd "$directory" && pwd)
+mkdir -p "$(dirname "$directory")"
+directory=$(cd "$(dirname "$directory")" && pwd)/$(basename "$directory")
 work=$directory.part
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 rm -rf "$work"
 mkdir -p "$work/lists/partial" "$work/unpacked"
 
+fail() { # WHAT
+    echo "picoinit: $1. This was said:" >&2
+    tail -n 5 "$work/log" >&2
+    exit 1
+}
+
 # First the machine's own list of packages. It may be missing, or so old that
 # the package is not there any more: then a list of our own, which needs no root.
 own_lists="-o Dir::State::Lists=$work/lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
+: >"$work/log"
 for lists in "" "$own_lists"; do
     if [ "$lists" ]; then
         echo "picoinit: getting the list of packages" >&2
-        apt-get -q $lists update >"$work/log" 2>&1 || true
+        # apt-get exits with 0 even if it could get no list; then its log has errors.
+        if ! apt-get -q $lists update >"$work/log" 2>&1 || grep -q '^Err:' "$work/log"; then
+            fail "the list of packages cannot be downloaded"
+        fi
     fi
     for package; do
         real=$(apt-cache $lists depends "$package" 2>/dev/null |
@@ -35,14 +45,14 @@ for lists in "" "$own_lists"; do
         echo "picoinit: downloading the package $real" >&2
         parts=$(apt-cache $lists depends "$real" 2>/dev/null |
             sed -n 's/^ *Depends: \(linux-\(base\|binary\|modules\)-[0-9].*\)/\1/p')
-        if (cd "$work" && apt-get -q -o APT::Sandbox::User="$(id -un)" $lists download $real $parts) >"$work/log" 2>&1; then
-            for file in "$work"/*.deb; do dpkg-deb -x "$file" "$work/unpacked"; done
-            rm -rf "$directory"
-            mv "$work/unpacked" "$directory"
-            exit 0
-        fi
+        # If one that is listed cannot be downloaded, the next one could not be either.
+        (cd "$work" && apt-get -q -o APT::Sandbox::User="$(id -un)" $lists download $real $parts) >"$work/log" 2>&1 || break
+        for file in "$work"/*.deb; do
+            dpkg-deb -x "$file" "$work/unpacked" 2>"$work/log" || fail "the package $real cannot be unpacked"
+        done
+        rm -rf "$directory"
+        mv "$work/unpacked" "$directory"
+        exit 0
     done
 done
-echo "picoinit: none of these packages could be downloaded: $*. apt-get said:" >&2
-tail -n 5 "$work/log" >&2
-exit 1
+fail "none of these packages could be downloaded: $*"

@@ -4,41 +4,67 @@
 # Finds all that are missing, names them at once, and has the distribution's
 # package manager install them: as root, or through sudo. With NO_INSTALL=1,
 # or where neither is possible, it only says what to type.
+#
+# Three of them are no commands: `linker` is a cc that can link a program, `static-linker`
+# a cc that can link it statically, and `pip` is what Python installs packages with.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
 
-# The package that has a command, for a package manager.
-package() { # MANAGER COMMAND
+# The packages that have a command, for a package manager.
+packages() { # MANAGER COMMAND
     case $1:$2 in
+    apt-get:linker | apt-get:static-linker) echo gcc libc6-dev ;;
+    dnf:linker | zypper:linker) echo gcc glibc-devel ;;
+    dnf:static-linker) echo gcc glibc-static ;;
+    zypper:static-linker) echo gcc glibc-devel-static ;;
+    apk:linker | apk:static-linker) echo gcc musl-dev ;;
+    *:linker | *:static-linker) echo gcc ;;
+    apk:pip) echo py3-pip ;;
+    pacman:pip) echo python-pip ;;
+    *:pip) echo python3-pip ;;
     apt-get:qemu-system-x86_64) echo qemu-system-x86 ;;
     dnf:qemu-system-x86_64) echo qemu-system-x86-core ;;
     pacman:qemu-system-x86_64) echo qemu-system-x86 ;;
     zypper:qemu-system-x86_64) echo qemu-x86 ;;
     *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
-    *:unshare | *:setpriv) echo util-linux ;;
-    *:cc) echo gcc ;;
+    *:unshare | *:setpriv | *:setarch | *:setsid) echo util-linux ;;
     *:objdump | *:readelf) echo binutils ;;
     *:bwrap) echo bubblewrap ;;
     *:musl-gcc) echo musl-tools ;;
     apt-get:go) echo golang-go ;;
     dnf:go) echo golang ;;
-    dnf:g++) echo gcc-c++ ;;
-    zypper:g++) echo gcc-c++ ;;
+    dnf:g++ | zypper:g++) echo gcc-c++ ;;
     pacman:g++) echo gcc ;;
     *) echo "$2" ;;
     esac
 }
 
+# A cc may be there without the C library's files that every program is linked with.
+links() { # OPTION...
+    program=$(mktemp) || exit
+    status=0
+    echo 'int main(void) { return 0; }' | cc "$@" -x c -o "$program" - >/dev/null 2>&1 || status=1
+    rm -f "$program"
+    return $status
+}
+
+is_there() { # COMMAND
+    case $1 in
+    linker) links ;;
+    static-linker) links -static ;;
+    pip) python3 -m pip --version >/dev/null 2>&1 ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
 missing=
 for command; do
-    command -v "$command" >/dev/null && continue
-    case $command in
-    */*)
-        echo "picoinit: $command: there is no such program" >&2
+    is_there "$command" && continue
+    if [ "$command" = cargo ]; then
+        echo "picoinit: missing: cargo. Install Rust 1.93 or newer, from https://rustup.rs" >&2
         exit 1
-        ;;
-    esac
+    fi
     missing="$missing $command"
 done
 [ "$missing" ] || exit 0
@@ -46,13 +72,15 @@ done
 for manager in apt-get dnf pacman zypper apk none; do
     command -v $manager >/dev/null && break
 done
-packages=$(for command in $missing; do package $manager "$command"; done | sort -u | tr '\n' ' ')
+packages=$(for command in $missing; do packages $manager "$command"; done | tr ' ' '\n' | sort -u)
+packages=$(echo $packages) # in one line
+update=
 case $manager in
 apt-get) install="apt-get install --no-install-recommends $packages" update="apt-get update" ;;
-dnf) install="dnf install $packages" update= ;;
-pacman) install="pacman -S $packages" update= ;;
-zypper) install="zypper install $packages" update= ;;
-apk) install="apk add $packages" update= ;;
+dnf) install="dnf install $packages" ;;
+pacman) install="pacman -S $packages" ;;
+zypper) install="zypper install $packages" ;;
+apk) install="apk add $packages" ;;
 none)
     echo "picoinit: missing:$missing. Install them; this script knows no package manager of this machine." >&2
     exit 1
@@ -86,5 +114,13 @@ if ! [ -t 0 ]; then
     *) install="$install -y" ;;
     esac
 fi
-# The list of packages may be missing or too old: then get it, and try once more.
-$as_root $install >&2 || { [ "$update" ] && $as_root $update >&2 && $as_root $install >&2; }
+status=0
+$as_root $install >&2 || status=$?
+# apt-get exits with 100 after an error, but with 1 if the answer was no. After an error, the
+# list of packages may be missing or too old: get it, and try once more.
+if [ $status = 100 ] && [ "$update" ]; then
+    status=0
+    { $as_root $update >&2 && $as_root $install >&2; } || status=$?
+fi
+[ $status = 0 ] || echo "picoinit: not installed, so this cannot go on:$missing" >&2
+exit $status

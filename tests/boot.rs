@@ -42,7 +42,8 @@ fn demo_runs_from_the_first_line_to_power_off() {
     let orphan = boot
         .programs
         .lines()
-        .find_map(|line| line.strip_prefix("demo: a child of mine exits, and leaves behind PID "));
+        .find_map(|line| line.strip_prefix("demo: a child of mine exits and leaves PID "))
+        .and_then(|rest| rest.strip_suffix(" behind"));
     boot.demand(orphan.is_some(), "the demo names the orphan's PID");
     let reaped = format!("init: pid {} exited with status 7\n", orphan.unwrap_or_default());
     let adopted = "demo: the orphan: my parent is now PID 1\n";
@@ -54,7 +55,7 @@ fn demo_runs_from_the_first_line_to_power_off() {
         "demo: mounted are / /proc /sys /dev /dev/pts /run",
         adopted,
         "demo: a server, which stays: PID ",
-        "demo: my work is done: I exit with status 0\n",
+        "demo: my work is done; I exit with status 0\n",
         "demo: the server: SIGTERM came",
         " exited with status 0\n",
     ];
@@ -76,6 +77,39 @@ fn demo_runs_from_the_first_line_to_power_off() {
         assert!(missing_in_order(text, &backwards).is_some());
     }
     boot.demand(!boot.programs.contains("init: cannot"), "nothing goes wrong");
+}
+
+#[test]
+fn the_demo_shows_each_duty_that_is_missing() {
+    let _alone = alone();
+    let try_without = |duty: &str| {
+        let without = format!("WITHOUT={duty}");
+        let variables: &[&str] = if duty.is_empty() { &[] } else { &[&without] };
+        let limit = if duty == "spawn" { "TIMEOUT=9" } else { "TIMEOUT=60" };
+        Boot::of(Session::piped(make(&[&["try", limit], variables].concat())))
+    };
+    // How a line begins that is there without the duty alone, and what can follow it.
+    let power_off = "reboot: Power down";
+    let traces = [
+        ("console", "demo: I have no controlling terminal", "demo: "),
+        ("mounts", "demo: /proc says nothing, because it is not mounted", "demo: "),
+        ("reap", "demo: the orphan has exited, and nobody reaps it: a zombie has PID ", "demo: "),
+        ("signals", "demo: I sent PID 1 a SIGHUP, and nothing happened", "demo: "),
+        ("spawn", "picoinit: the machine was still running after 9 seconds", ""),
+        // The server has no time to save its work.
+        ("teardown", " exited with status 0", power_off),
+    ];
+    let whole = try_without("");
+    let shows = |boot: &Boot, begins: &str, next: &str| {
+        let mut lines = boot.said.lines().skip_while(|line| !line.contains(begins)).skip(1);
+        boot.said.contains(begins) && lines.next().unwrap_or_default().starts_with(next)
+    };
+    whole.demand(whole.programs.contains(", with work that is not saved yet\n"), "it is not saved");
+    for (duty, begins, next) in traces {
+        whole.demand(!shows(&whole, begins, next), &format!("not so: {begins}"));
+        let without = try_without(duty);
+        without.demand(shows(&without, begins, next), begins);
+    }
 }
 
 #[test]
@@ -104,7 +138,7 @@ esac > $VERDICT
 "#,
     );
     // Of two -append, QEMU takes the last. hvc9 is nowhere, so that nothing is
-    // /dev/console; earlyprintk shows the kernel's words all the same.
+    // /dev/console; earlyprintk shows the kernel's words anyway.
     let no_console =
         r#"QEMU_EXTRA=-append "console=hvc9 earlyprintk=ttyS0,keep panic=-1 VERDICT=/dev/ttyS1""#;
 
@@ -128,7 +162,7 @@ fn says_why_a_program_cannot_be_executed() {
     fs::write(tree.path().join("etc/words"), "no program\n").expect("write a file");
     for (path, error, status) in [("/does/not/exist", 2, 127), ("/etc/words", 13, 126)] {
         let boot = tree.run(&[&format!("APPEND=-- {path}")]);
-        boot.demand_failure("picoinit: lost: ");
+        boot.demand_failure("picoinit: no verdict: ");
         boot.demand_line(&format!("init: cannot run {path}: errno {error}"));
         let end = format!(" exited with status {status}");
         boot.demand(boot.programs.lines().any(|line| line.ends_with(&end)), &end);
@@ -214,7 +248,7 @@ wait
     let naive = TempDir::new();
     let init = naive.script("init", &format!("{NAIVE}/etc/rc\n"));
     let boot = press_ctrl_alt_del(&tree, &[&format!("INIT={init}")]);
-    boot.demand_failure("picoinit: lost: ");
+    boot.demand_failure("picoinit: no verdict: ");
     boot.demand(!boot.programs.contains("SIGTERM came"), "nobody is told");
     boot.demand(boot.kernel.contains("reboot: Restarting system"), "it restarts");
 }
@@ -410,7 +444,7 @@ fn kernel() -> PathBuf {
 fn make_says_how_a_boot_went_wrong() {
     // Each claims success, which must not help it; but the one that says nothing.
     let lost = Tree::new("");
-    lost.run(&[]).demand_failure("picoinit: lost: ");
+    lost.run(&[]).demand_failure("picoinit: no verdict: ");
 
     let folder = TempDir::new();
     let init = folder.script("init", &format!("{NAIVE}echo status 0 > $VERDICT\n"));
@@ -441,18 +475,20 @@ const PROMPT: &str = "picoinit# ";
 /// Types `make shell` on a terminal, and waits for the prompt.
 fn begin_shell() -> Session {
     let mut shell = type_command("make shell");
+    // Before the kernel says the first of its many lines, and right before the prompt.
+    shell.wait_for(HOW_TO_LEAVE);
+    shell.wait_for("Run /init");
     shell.wait_for(HOW_TO_LEAVE);
     shell.wait_for(PROMPT);
     shell
 }
 
-/// Waits until `make shell` has ended. It has to succeed, and to leave the
+/// Waits until `make shell` has exited. It has to succeed, and to leave the
 /// terminal as it was.
 fn end_shell(shell: Session) -> String {
     let (status, said) = shell.end();
     assert_eq!(status, Some(0), "{said}");
     assert!(terminal_is_unharmed(&said), "{said}");
-    assert_eq!(said.matches(HOW_TO_LEAVE).count(), 1, "{said}");
     said
 }
 
@@ -501,12 +537,62 @@ fn shell_obeys_reboot_and_the_end_of_its_input() {
 }
 
 #[test]
-fn shell_halts_and_is_left_by_keys() {
+fn shell_has_a_terminal_with_a_name_and_a_size() {
+    let _alone = alone();
+    let mut shell = begin_shell();
+    shell.type_in("tty; stty size; tty < /dev/null\r");
+    // That of the test has no size.
+    for answer in ["/dev/ttyS0", "24 80", "not a tty", PROMPT] {
+        shell.wait_for(answer);
+    }
+    // The kernel is quiet now, unless it is told not to be.
+    for (level, is_seen) in [("1", false), ("7", true)] {
+        let say =
+            format!("echo {level} > /proc/sys/kernel/printk; echo said$((6*{level})) > /dev/kmsg");
+        shell.type_in(&format!("{say}; sleep 1; echo\r"));
+        shell.wait_for(PROMPT);
+        let said = format!("] said{}", if is_seen { 42 } else { 6 });
+        assert_eq!(shell.said().contains(&said), is_seen, "{}", shell.said());
+    }
+    shell.type_in("\x04");
+    end_shell(shell);
+}
+
+#[test]
+fn shell_is_left_by_halt() {
     let _alone = alone();
     let mut shell = begin_shell();
     shell.type_in("halt\r");
     shell.wait_for("reboot: System halted");
+    let said = end_shell(shell);
+    assert!(
+        said.contains("picoinit: the kernel has stopped, so the machine is switched off"),
+        "{said}"
+    );
+    assert!(!said.contains("reboot: Power down"), "{said}");
+}
+
+#[test]
+fn shell_is_left_by_keys() {
+    let _alone = alone();
+    let mut shell = begin_shell();
     shell.type_in("\x01x");
     let said = end_shell(shell);
-    assert!(!said.contains("reboot: Power down"), "{said}");
+    assert!(!said.contains("reboot: "), "{said}");
+}
+
+#[test]
+fn what_make_prints_can_be_typed() {
+    let _alone = alone();
+    let (_, commands) = run("make", &["-n", "run", "V=1"]);
+    for part in ["cargo build --release", "cpio --null --create", "\nlab/boot.sh verdict 120 "] {
+        assert!(commands.contains(part), "{commands}");
+    }
+    let boot = |commands: &str| run("sh", &["-e", "-c", commands]);
+    let (status, said) = boot(&commands);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("demo: started by PID 1"), "{said}");
+    // Nothing else does it.
+    let (status, said) = boot(&commands.replace("-initrd", "-device"));
+    assert_ne!(status, Some(0), "{said}");
 }

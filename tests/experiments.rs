@@ -211,7 +211,7 @@ fn a_wrong_number_is_refused() {
     let number = "picoinit: N=77: there is no such experiment; `make experiments` lists them";
     let word = "picoinit: N=first: there is no such experiment; `make experiments` lists them";
     let none =
-        "picoinit: which experiment? `make experiments` lists them; then: make experiment N=01";
+        "picoinit: which experiment? `make experiments` lists them; then: make experiment N=1";
     for (variables, line) in [(&["N=77"][..], number), (&["N=first"], word), (&[], none)] {
         let (status, said) = Session::piped(make(&[&["experiment"], variables].concat())).end();
         assert_ne!(status, Some(0), "{said}");
@@ -264,7 +264,7 @@ fn an_interrupt_leaves_no_process_behind() {
 
 /// lab/README.md names each file, with its question.
 fn the_table_of_contents_is_complete() {
-    let (status, list) = run_tool(&["experiments"]);
+    let (status, list) = Session::piped(make(&["experiments"])).end();
     assert_eq!(status, Some(0), "{list}");
     let contents = fs::read_to_string(Path::new(ROOT).join("lab/README.md")).expect("read it");
     let names = experiments();

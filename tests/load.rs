@@ -582,10 +582,10 @@ fn needs_no_more_memory_than_the_kernel() {
         let boot = demo(memory);
         if boot.kernel.contains("Run /init as init process") {
             boot.demand_success();
-            boot.demand_line("demo: my work is done: I exit with status 0");
+            boot.demand_line("demo: my work is done; I exit with status 0");
             enough = memory;
         } else {
-            boot.demand_failure("picoinit: lost: ");
+            boot.demand_failure("picoinit: no verdict: ");
             too_little = memory;
         }
     }

@@ -1,6 +1,6 @@
 //! What make and the scripts of lab/ do before a boot and after it: bad input
 //! is refused, tools and kernels are found, a boot is judged, and what is
-//! built does not depend on who builds it, where and when.
+//! built is the same on every machine.
 
 #[path = "common/boot.rs"]
 mod boot;
@@ -138,7 +138,7 @@ fn write_kernel(path: &Path) {
 fn a_named_busybox_is_packed_if_it_can_run_without_a_c_library() {
     let _alone = alone();
     assert_eq!(run("make", &["build/busybox/bin/busybox"]).0, Some(0));
-    let read = |name: &str| fs::read(Path::new(ROOT).join(name)).expect("read a BusyBox");
+    let read = |name: &str| fs::read(Path::new(ROOT).join(name)).expect("read a file");
     // Another than the package's, by one byte that nobody reads.
     let mut bytes = read("build/busybox/bin/busybox");
     bytes.push(0);
@@ -152,7 +152,9 @@ fn a_named_busybox_is_packed_if_it_can_run_without_a_c_library() {
     let sound = write("my busybox", &bytes, 0o755);
     let (status, said) = Session::piped(make(&["archive", "ROOTFS=shell", &sound])).end();
     assert_eq!(status, Some(0), "{said}");
-    assert!(read("build/shell.tree/bin/busybox") == bytes, "it is another");
+    let unpack = "cpio --extract --to-stdout --quiet bin/busybox < build/shell.cpio";
+    let output = command("sh").args(["-c", unpack]).output().expect("run sh");
+    assert!(output.stdout == bytes, "it is another");
 
     // The same, as one that names a loader: its first PT_NOTE is a PT_INTERP.
     let mut dynamic = bytes.clone();
@@ -167,7 +169,7 @@ fn a_named_busybox_is_packed_if_it_can_run_without_a_c_library() {
         ("data", &bytes, 0o644, "is not executable"),
     ] {
         let variable = write(name, bytes, mode);
-        let stubs = Stubs::new(&["cargo"]);
+        let stubs = Stubs::new(&["cargo", "qemu"]);
         for target in ["shell", "experiment"] {
             let complaint = format!("{variable} {why}");
             demand_refusal(stubbed_make(&stubs, target, &variable), &complaint);
@@ -188,7 +190,7 @@ fn a_kernel_that_cannot_be_read_is_refused() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
         let name = folder.join("vmlinuz");
         let words = ["lab/kernel.sh", "build/kernel", &name];
-        // Root would read it all the same.
+        // Root could read it in spite of its mode.
         let words = if File::open(&path).is_ok() {
             [NOT_ALMIGHTY, &words].concat()
         } else {
@@ -398,7 +400,7 @@ fn missing_tools_are_installed_by_root_or_through_sudo() {
     // A list of packages that is too old is fetched anew.
     let old_list = machine(0);
     let list = old_list.0.join("list");
-    old_list.add("apt-get", &format!("[ $1 != update ] || : > {list}; [ -e {list} ]"));
+    old_list.add("apt-get", &format!("[ $1 != update ] || : > {list}; [ -e {list} ] || exit 100"));
     let (status, said) = look_for_tools(&old_list, "");
     assert_eq!(status, Some(0), "{said}");
     let steps: Vec<String> = old_list
@@ -409,9 +411,91 @@ fn missing_tools_are_installed_by_root_or_through_sudo() {
     assert_eq!(steps, ["apt-get install", "apt-get update", "apt-get install"]);
 
     let offline = machine(0);
-    offline.add("apt-get", "exit 1");
-    let (status, said) = look_for_tools(&offline, "");
-    assert_ne!(status, Some(0), "{said}");
+    offline.add("apt-get", "exit 100");
+    // Somebody who answers with no is asked once.
+    let refuses = machine(0);
+    refuses.add("apt-get", "exit 1");
+    for (stubs, attempts) in [(&offline, 2), (&refuses, 1)] {
+        let (status, said) = look_for_tools(stubs, "");
+        assert_ne!(status, Some(0), "{said}");
+        let last = "picoinit: not installed, so this cannot go on: absent qemu-system-x86_64";
+        assert_eq!(said.lines().last(), Some(last));
+        assert_eq!(stubs.ran().lines().count(), attempts, "{}", stubs.ran());
+    }
+}
+
+#[test]
+fn a_compiler_that_cannot_link_counts_as_missing() {
+    let folder = TempDir::new();
+    let look = |cc: &str| {
+        let stubs = machine(0);
+        stubs.add_real(&["mktemp", "rm"]);
+        stubs.add("cc", cc);
+        let mut command = command("lab/tools.sh");
+        command.args(["linker"]).env("NO_INSTALL", "1").env("PATH", stubs.only());
+        command.env("TMPDIR", folder.path());
+        Session::piped(command).end()
+    };
+    assert_eq!(look(""), (Some(0), String::new()));
+    let install = "picoinit: missing: linker. Install as root: \
+                   apt-get install --no-install-recommends gcc libc6-dev\n";
+    assert_eq!(look("exit 1"), (Some(1), install.into()));
+    assert_eq!(fs::read_dir(folder.path()).expect("list it").count(), 0, "its file is left");
+}
+
+#[test]
+fn cargo_is_quiet_only_where_nobody_waits_for_it() {
+    let _alone = alone();
+    let stubs = Stubs::new(&[]);
+    stubs.add("cargo", "echo quiet=$CARGO_TERM_QUIET");
+    let built = stubs.0.path();
+    fs::write(built.join("init"), "").expect("write a file");
+    let build = |target: &Path, words: &str| {
+        format!("PATH='{}' make build TARGET='{}' {words}", stubs.first(), target.display())
+    };
+    let piped = |line: &str| run("sh", &["-c", line]).1;
+    assert_eq!(piped(&build(built, "")), "quiet=true\n");
+    assert_eq!(piped(&build(&built.join("none"), "")), "quiet=false\n");
+    assert!(piped(&build(built, "V=1")).ends_with("\nquiet=false\n"));
+    let on_terminal = format!("cd '{ROOT}'; {}", build(built, ""));
+    assert_eq!(Session::on_terminal(&on_terminal).end().1, "quiet=false\n");
+}
+
+#[test]
+fn a_package_that_cannot_be_downloaded_is_tried_twice_and_no_other() {
+    // What apt-get does for a download, and for an update of the list; and how often a
+    // download is tried.
+    for (download, update, attempts, complaint) in [
+        ("exit 100", "exit 0", 2, "none of these packages could be downloaded: one two"),
+        ("exit 100", "exit 100", 1, "the list of packages cannot be downloaded"),
+        ("exit 100", "echo 'Err:1 no network'", 1, "the list of packages cannot be downloaded"),
+        (": > x.deb", "exit 100", 1, ""),
+    ] {
+        let stubs = Stubs::new(&["apt-cache", "dpkg-deb"]);
+        let script = format!("case $* in *' download '*) {download} ;; *) {update} ;; esac");
+        stubs.add("apt-get", &script);
+        let folder = TempDir::new();
+        let mut command = command("lab/package.sh");
+        command.args([&folder.join("new"), "one", "two"]).env("PATH", stubs.first());
+        let (status, said) = Session::piped(command).end();
+        assert_eq!(status == Some(0), complaint.is_empty(), "{said}");
+        assert!(said.contains(complaint), "{said}");
+        let ran = stubs.ran();
+        assert_eq!(ran.matches(" download one").count(), attempts, "{ran}");
+        assert!(!ran.contains(" download two"), "{ran}");
+        // make would take an empty folder for the package.
+        assert_eq!(folder.path().join("new").exists(), complaint.is_empty());
+    }
+    // One that does not exist is passed over.
+    let stubs = Stubs::new(&["dpkg-deb"]);
+    stubs.add("apt-cache", "case $* in *' show one') exit 100 ;; *'show one') exit 100 ;; esac");
+    stubs.add("apt-get", ": > x.deb");
+    let folder = TempDir::new();
+    let mut command = command("lab/package.sh");
+    command.args([&folder.join("new"), "one", "two"]).env("PATH", stubs.first());
+    let (status, said) = Session::piped(command).end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(stubs.ran().contains(" download two"), "{}", stubs.ran());
 }
 
 #[test]
@@ -424,7 +508,7 @@ fn tools_that_are_there_are_not_looked_for_further() {
 }
 
 /// Has lab/boot.sh run, in place of QEMU, a shell script that knows $LOG and
-/// $VERDICT. Both files are there already, from a boot that went well.
+/// $VERDICT. A log is there already, from an earlier boot.
 fn judge(expect: &str, timeout: u32, qemu: &str) -> (Option<i32>, String) {
     judge_with(expect, timeout, qemu, &[], "")
 }
@@ -438,17 +522,25 @@ fn judge_with(
     without: &str,
 ) -> (Option<i32>, String) {
     let folder = TempDir::new();
-    let (log, verdict) = (folder.join("log"), folder.join("verdict"));
-    fs::write(folder.path().join("log"), "Kernel panic - not syncing\n").expect("write a file");
-    fs::write(folder.path().join("verdict"), "status 0\n").expect("write a file");
+    let log = folder.path().join("console.log");
+    fs::write(&log, "Kernel panic - not syncing\n").expect("write a file");
+    let mut command = judged(&folder.join("boot.1"), expect, timeout, qemu);
+    command.args(arguments).env("WITHOUT", without);
+    let result = Session::piped(command).end();
+    let left = fs::read_dir(folder.path()).expect("list it").map(|file| file.expect("a file"));
+    let left: Vec<_> = left.map(|file| file.file_name()).collect();
+    assert!(left.iter().all(|name| name == "console.log"), "left: {left:?}");
+    result
+}
+
+/// lab/boot.sh with a shell script in place of QEMU, and with a folder for the boot's files.
+fn judged(folder: &str, expect: &str, timeout: u32, qemu: &str) -> Command {
     let mut command = command("lab/boot.sh");
     command
-        .args([expect, &timeout.to_string(), &log, &verdict, "sh", "-c", qemu])
-        .args(arguments)
-        .env("WITHOUT", without)
-        .env("LOG", &log)
-        .env("VERDICT", &verdict);
-    Session::piped(command).end()
+        .args([expect, &timeout.to_string(), folder, "sh", "-c", qemu])
+        .env("LOG", format!("{folder}/console.log"))
+        .env("VERDICT", format!("{folder}/verdict"));
+    command
 }
 
 const SAY_PANIC: &str = "echo '[ 1.0] Kernel panic - not syncing: why' > $LOG;";
@@ -457,26 +549,30 @@ const SAY_0: &str = "printf 'status 0\\r\\n' > $VERDICT;";
 #[test]
 fn a_boot_is_judged_by_what_was_said() {
     for (expect, qemu) in
-        [("verdict", SAY_0.to_string()), ("panic", SAY_PANIC.to_string()), ("end", String::new())]
+        [("verdict", SAY_0.to_string()), ("panic", SAY_PANIC.to_string()), ("shell", String::new())]
     {
         let (status, said) = judge(expect, 9, &qemu);
         assert_eq!(status, Some(0), "{expect}: {qemu}: {said}");
     }
     for (expect, qemu, complaint) in [
-        ("verdict", String::new(), "lost: the machine ended"),
-        ("verdict", "printf 'status' > $VERDICT".into(), "lost: "),
-        ("verdict", "echo status x > $VERDICT".into(), "lost: "),
-        ("verdict", "echo all is well > $VERDICT".into(), "lost: "),
-        ("verdict", "echo status 0 1 > $VERDICT".into(), "lost: "),
-        ("verdict", format!("{SAY_0} {SAY_0} cat $VERDICT $VERDICT > x; mv x $VERDICT"), "lost: "),
+        ("verdict", String::new(), "no verdict: the machine stopped"),
+        ("verdict", "printf 'status' > $VERDICT".into(), "no verdict: "),
+        ("verdict", "echo status x > $VERDICT".into(), "no verdict: "),
+        ("verdict", "echo all is well > $VERDICT".into(), "no verdict: "),
+        ("verdict", "echo status 0 1 > $VERDICT".into(), "no verdict: "),
+        (
+            "verdict",
+            format!("{SAY_0} {SAY_0} cat $VERDICT $VERDICT > x; mv x $VERDICT"),
+            "no verdict: ",
+        ),
         ("verdict", "echo status 3 > $VERDICT".into(), "the program exited with status 3"),
         ("verdict", format!("{SAY_0} {SAY_PANIC}"), "panicked: "),
         ("verdict", format!("{SAY_0} exit 3"), "sh exited with status 3"),
         ("panic", SAY_0.into(), "the kernel did not panic"),
         ("panic", format!("{SAY_PANIC} exit 3"), "sh exited with status 3"),
-        ("end", SAY_PANIC.into(), "panicked: "),
-        ("end", "exit 3".into(), "sh exited with status 3"),
-        // Whoever ends a machine that was to have a result has none.
+        ("shell", SAY_PANIC.into(), "panicked: "),
+        ("shell", "exit 3".into(), "sh exited with status 3"),
+        // A machine that is stopped from outside has no result.
         ("verdict", format!("{SAY_0} exit 143"), "sh exited with status 143"),
         ("panic", format!("{SAY_PANIC} exit 143"), "sh exited with status 143"),
     ] {
@@ -488,8 +584,8 @@ fn a_boot_is_judged_by_what_was_said() {
 }
 
 #[test]
-fn a_boot_that_hangs_is_ended() {
-    // The second does not end when it is told to.
+fn a_boot_that_hangs_is_stopped() {
+    // The second ignores the request to stop.
     for qemu in ["exec sleep 1000", "trap '' TERM; exec sleep 1000"] {
         let (status, said) = judge("verdict", 1, &format!("{SAY_0} {qemu}"));
         assert_eq!(status, Some(1), "{said}");
@@ -498,9 +594,9 @@ fn a_boot_that_hangs_is_ended() {
 }
 
 #[test]
-fn a_person_may_end_a_shell_from_outside() {
-    let said = "picoinit: the machine was ended from outside\n".to_string();
-    assert_eq!(judge("end", 9, "exit 143"), (Some(0), said));
+fn a_person_may_stop_a_shell_from_outside() {
+    let said = "picoinit: the machine was stopped from outside\n".to_string();
+    assert_eq!(judge("shell", 9, "exit 143"), (Some(0), said));
 }
 
 #[test]
@@ -512,11 +608,100 @@ fn what_may_help_is_said_and_only_then() {
         ("", kvm, "", "ACCEL=tcg", false),
         ("", tcg, "mounts", "make try", true),
         ("", tcg, "", "make try", false),
+        ("exec sleep 1000", tcg, "spawn", "starts no program", true),
+        ("exec sleep 1000", tcg, "reap", "starts no program", false),
     ] {
         let (status, said) = judge_with("verdict", 1, qemu, &arguments, without);
         assert_eq!(status, Some(1), "{said}");
         assert_eq!(said.contains(hint), is_said, "{qemu} {arguments:?} {without}: {said}");
     }
+}
+
+#[test]
+fn an_error_number_of_the_program_is_explained() {
+    let say = |line: &str| judge("verdict", 9, &format!("echo 'init: {line}' > $LOG")).1;
+    let explained = say("cannot run /etc/rc: errno 13");
+    assert!(explained.contains("\npicoinit: errno 13: it is not executable"), "{explained}");
+    for line in ["cannot mount /proc: errno 13", "cannot run /etc/rc: errno 5"] {
+        let said = say(line);
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+}
+
+#[test]
+fn a_checkout_that_cannot_be_written_to_is_refused() {
+    let folder = TempDir::new();
+    let attempt = |how: &str| {
+        let go =
+            format!("mount --bind . \"$0\"; cd \"$0\"; {how} make check ACCEL=tcg NO_INSTALL=1");
+        let command = in_namespace(&folder, &go)?;
+        Some(command)
+    };
+    let Some(command) = attempt("mount -o remount,bind,ro .;") else { return };
+    demand_refusal(command, "nothing can be written to ");
+    let Some(command) = attempt("") else { return };
+    assert_eq!(Session::piped(command).end(), (Some(0), String::new()));
+}
+
+#[test]
+fn an_emulator_that_is_named_is_not_looked_for_in_packages() {
+    let stubs = machine(0);
+    stubs.add_real(&["make", "sed", "sh", "stty", "test"]);
+    let attempt = |qemu: &str| {
+        let mut command = make(&["check", qemu, "ACCEL=tcg", "NO_INSTALL=1"]);
+        command.env("PATH", stubs.first());
+        command
+    };
+    demand_refusal(attempt("QEMU=qemu-foo"), "QEMU=qemu-foo: there is no such program");
+    assert_eq!(Session::piped(attempt("QEMU=there")).end(), (Some(0), String::new()));
+}
+
+/// The lab's tool.
+const LAB: &str = "target/x86_64-unknown-linux-gnu/release/picoinit-lab";
+
+#[test]
+fn a_tool_that_is_missing_is_no_fault_of_an_init() {
+    assert_eq!(run("make", &["lab-tool"]).0, Some(0));
+    let scratch = TempDir::new();
+    let look = |stubs: &Stubs| {
+        let mut command = command(LAB);
+        command.args(["conform", "lab/boot.sh", "--only", "pid", "--scratch", scratch.name()]);
+        command.env("PATH", stubs.only());
+        Session::piped(command).end()
+    };
+    let missing = "picoinit: strace is missing; install it: some rows are checked with it\n";
+    assert_eq!(look(&Stubs::new(&[])), (Some(1), missing.into()));
+    let (_, said) = look(&Stubs::new(&["strace"]));
+    assert!(!said.contains("strace"), "{said}");
+}
+
+/// The targets that write a table, and the option that says where it goes.
+#[test]
+fn tables_that_git_tracks_are_written_only_when_that_is_asked_for() {
+    for target in ["bench", "sizes", "ladder", "costs", "kernels"] {
+        let written = |record: &str| {
+            let (_, said) = run("make", &["-n", target, "ACCEL=tcg", record]);
+            let tables = |folder: &str| {
+                said.contains(&format!("--output {folder}/"))
+                    || said.contains(&format!("kernels.sh build/kernels {folder}/KERNELS.md"))
+            };
+            (tables("build/tables"), tables("lab"))
+        };
+        assert_eq!(written("RECORD="), (true, false), "{target}");
+        assert_eq!(written("RECORD=1"), (false, true), "{target}");
+    }
+}
+
+#[test]
+fn an_experiment_asks_only_for_the_tools_that_it_uses() {
+    let tools = |number: &str| {
+        let (_, said) = run("make", &["-n", "experiment", &format!("N={number}"), "ACCEL=tcg"]);
+        let mut lines = said.lines().filter_map(|line| line.strip_prefix("lab/tools.sh"));
+        lines.next_back().expect("what it asks for").trim().to_string()
+    };
+    assert_eq!(tools("1"), "");
+    assert_eq!(tools("3"), "readelf static-linker");
+    assert_eq!(tools("15"), "debugfs e2fsck mke2fs");
 }
 
 /// What does to a terminal what QEMU and the firmware do.
@@ -525,10 +710,7 @@ const HARM: &str = r#"stty raw isig -echo; printf "\033[?7l""#;
 #[test]
 fn the_terminal_is_left_as_it_was() {
     let folder = TempDir::new();
-    let boot = |qemu: &str| {
-        let (log, verdict) = (folder.join("log"), folder.join("verdict"));
-        format!("lab/boot.sh end 0 {log} {verdict} sh -c '{qemu}'")
-    };
+    let boot = |qemu: &str| format!("lab/boot.sh shell 0 {} sh -c '{qemu}'", folder.join("boot.1"));
     let (_, said) = type_command(&boot(HARM)).end();
     assert!(terminal_is_unharmed(&said), "{said}");
     let (_, said) = type_command(HARM).end();
@@ -546,9 +728,8 @@ fn the_terminal_is_left_as_it_was() {
 fn a_boot_that_is_ended_from_outside_leaves_nothing_behind() {
     let folder = TempDir::new();
     let machine = |path: &str| {
-        let mut command = command("lab/boot.sh");
-        let files = [folder.join("log"), folder.join("verdict")];
-        command.args(["end", "0"]).args(files).args(["sh", "-c", "echo ready; exec sleep 1000"]);
+        let script = "echo ready; exec sleep 1000";
+        let mut command = judged(&folder.join("boot.1"), "shell", 0, script);
         command.env("PATH", path);
         Session::piped(command)
     };
@@ -560,14 +741,94 @@ fn a_boot_that_is_ended_from_outside_leaves_nothing_behind() {
         let mut session = machine(path);
         session.wait_for("ready");
         session.signal(Signal::SIGTERM);
-        // It has ended when nobody has its output open any more.
+        // Everything that it started has exited when nobody has its output open any more.
         let (status, said) = session.end();
         assert_eq!(status, None, "killed by the same signal: {said}");
+        assert!(!folder.path().join("boot.1").exists(), "its files are left");
     }
     // The request comes before the machine starts, or while it does.
     stubs.add("timeout", r#"kill $PPID; shift 3; exec "$@""#);
     let (status, said) = machine(&stubs.first()).end();
     assert_eq!(status, None, "{said}");
+}
+
+#[test]
+fn two_boots_at_once_have_verdicts_of_their_own() {
+    let folder = TempDir::new();
+    // Each reports, and waits until the other has reported, too.
+    let boot = |directory: &str, me: u32, other: u32| {
+        let [mine, others] = [me, other].map(|number| folder.join(&format!("reported-{number}")));
+        let report = format!(
+            "echo status {me} > $VERDICT; : > {mine}; until [ -e {others} ]; do sleep 0.01; done"
+        );
+        Session::piped(judged(&folder.join(directory), "verdict", 9, &report))
+    };
+    let boots = |directories: [&str; 2]| {
+        let boots = [boot(directories[0], 0, 3), boot(directories[1], 3, 0)];
+        let said = boots.map(|boot| boot.end().1);
+        fs::remove_file(folder.path().join("reported-0")).expect("remove a file");
+        fs::remove_file(folder.path().join("reported-3")).expect("remove a file");
+        said[0].contains("exited with status 0") && said[1].contains("exited with status 3")
+    };
+    assert!(boots(["boot.1", "boot.2"]));
+    assert!(!boots(["boot.1", "boot.1"]));
+
+    // The folder that make gives to each.
+    let folder_of = || {
+        let (_, said) = run("make", &["-n", "archive"]);
+        let word = said.split_whitespace().find(|word| word.starts_with("build/boot."));
+        word.expect("a folder").to_string()
+    };
+    assert_ne!(folder_of(), folder_of());
+}
+
+#[test]
+fn what_a_killed_boot_left_is_removed() {
+    let _alone = alone();
+    let left = |pid: u32| Path::new(ROOT).join(format!("build/boot.{pid}"));
+    let mut dead = command("true").spawn().expect("run true");
+    dead.wait().expect("wait");
+    let living = std::process::id();
+    for pid in [dead.id(), living] {
+        fs::create_dir_all(left(pid).join("tree")).expect("make a folder");
+    }
+    assert_eq!(run("make", &["check", "ACCEL=tcg"]).0, Some(0));
+    assert!(!left(dead.id()).exists(), "it is still there");
+    assert!(left(living).exists(), "that of a boot that goes on is gone, too");
+    fs::remove_dir_all(left(living)).expect("remove it");
+}
+
+#[test]
+fn standard_input_may_be_closed() {
+    let folder = TempDir::new();
+    let boot = |input: &str| {
+        let directory = folder.join("boot.1");
+        let words = format!("sh -c 'echo status 0 > {directory}/verdict'");
+        run("sh", &["-c", &format!("lab/boot.sh verdict 9 {directory} {words} {input}")])
+    };
+    let (status, said) = boot("<&-");
+    assert_eq!((status, said.lines().count()), (Some(0), 1), "{said}");
+    assert_eq!(boot("</dev/null"), (status, said));
+}
+
+#[test]
+fn a_shell_needs_a_terminal() {
+    let _alone = alone();
+    let stubs = Stubs::new(&["cargo", "qemu"]);
+    let vmlinuz = stubs.0.join("vmlinuz");
+    write_kernel(Path::new(&vmlinuz));
+    let shell = || stubbed_make(&stubs, "shell", &format!("KERNEL={vmlinuz}"));
+    demand_refusal(shell(), "make shell needs a terminal");
+    assert_eq!(stubs.ran(), "");
+    // On one, it goes on.
+    let path = stubs.first();
+    let line = format!(
+        "cd '{ROOT}'; PATH='{path}' make shell NO_INSTALL=1 QEMU={}/qemu \
+                        KERNEL={vmlinuz} ACCEL=tcg",
+        stubs.only()
+    );
+    let (_, said) = Session::on_terminal(&line).end();
+    assert!(stubs.ran().contains("cargo build"), "{said}");
 }
 
 /// The project's files in another folder, with nothing that was built.

@@ -98,7 +98,7 @@ fn make_says_how_a_boot_went_wrong() {
     }
     // All claim success, but the first two.
     let lost = Tree::new("");
-    lost.run(&UML).demand_failure("picoinit: lost: ");
+    lost.run(&UML).demand_failure("picoinit: no verdict: ");
     let status = Tree::new("echo status 3 > $VERDICT\n");
     status.run(&UML).demand_failure("picoinit: the program exited with status 3");
 
@@ -153,7 +153,7 @@ echo status 0 > $VERDICT
 
     // But before `--`, they are.
     let boot = tree.run(&[&UML[..], &["APPEND=--version"]].concat());
-    boot.demand_failure("picoinit: lost: ");
+    boot.demand_failure("picoinit: no verdict: ");
     boot.demand(boot.kernel.is_empty(), "no kernel runs");
 }
 
@@ -177,7 +177,7 @@ fn make_panic_explains_the_panic() {
 fn other_programs_and_bad_input_are_refused() {
     let _alone = alone();
     for (variables, complaint) in [
-        (&["VM=vmware"][..], "picoinit: VM=vmware: it is one of qemu, uml"),
+        (&["VM=vmware"][..], "picoinit: VM=vmware: it is one of: qemu uml"),
         (&["VM=uml", "CPUS=2"], "picoinit: CPUS=2: with VM=uml, there is one processor"),
         (
             &["VM=uml", "KERNEL=/no/such/file"],
@@ -240,7 +240,7 @@ fn begin_shell(mark: &str) -> Session {
     shell
 }
 
-/// Waits until it has ended. It has to leave the terminal as it was, and nothing else.
+/// Waits until it has exited. It has to leave the terminal as it was, and nothing else.
 fn end_shell(shell: Session, mark: &str, folder: &str) -> (Option<i32>, String) {
     let (status, said) = shell.end();
     assert!(terminal_is_unharmed(&said), "{said}");
@@ -257,6 +257,12 @@ fn shell_has_job_control_and_obeys_reboot_and_poweroff() {
     let mark = "mark=jobs";
     let mut shell = begin_shell(mark);
     let folder = folder_of(mark);
+    // Each line begins at the left edge: those of the kernel, and those of programs.
+    let bytes = shell.said_bytes();
+    let straight = |lines: &[&[u8]]| lines.iter().rev().skip(1).all(|line| line.ends_with(b"\r"));
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    assert!(lines.len() > 50 && straight(&lines), "{}", shell.said());
+    assert!(!straight(&[b"one", b"two"]));
     // What waits for the event is computed, so that its echo is not mistaken for it.
     shell.type_in("sh -c 'echo run$((6*7)); exec sleep 1000'\r");
     shell.wait_for("run42");
@@ -306,6 +312,6 @@ fn shell_ends_by_halt_at_the_end_of_input_and_when_it_is_killed() {
     kill(pid, Signal::SIGTERM).expect("send a signal");
     let (status, said) = end_shell(shell, mark, &folder);
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("picoinit: the machine was ended from outside\n"), "{said}");
+    assert!(said.contains("picoinit: the machine was stopped from outside\n"), "{said}");
     assert!(!said.contains("reboot: System halted"), "{said}");
 }

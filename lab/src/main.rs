@@ -1,6 +1,5 @@
 //! The lab: measures picoinit and its peers, takes it apart, and runs the
-//! experiments. `make bench`, `make trace`, `make disasm`, `make readme`, `make
-//! experiments` and `make experiment` call it.
+//! experiments. The targets of lab/lab.mk call it.
 
 #![deny(missing_docs)]
 
@@ -44,8 +43,6 @@ enum Command {
     Trace(trace::Options),
     /// Print what each file of the init costs in bytes and system calls, or write it into README.md
     Duties(duties::Options),
-    /// List the experiments
-    Experiments(experiment::Place),
     /// Run an experiment, and say whether what is seen is what its page says
     Experiment(experiment::Options),
 }
@@ -69,7 +66,6 @@ fn main() -> ExitCode {
         Command::Disasm(options) => disasm::run(&options),
         Command::Trace(options) => trace::run(&options),
         Command::Duties(options) => duties::run(&options),
-        Command::Experiments(place) => experiment::list(&place),
         Command::Experiment(options) => experiment::run(&options),
     };
     match outcome {

@@ -30,17 +30,17 @@ extern "C" fn main(stack: *const usize) -> ! {
         Err(_) => line.text("I have no controlling terminal: Ctrl-C cannot reach me"),
     });
     tell(|line| {
-        line.text("/proc says that this is Linux ").first_line(c"/proc/sys/kernel/osrelease")
+        line.text("/proc says ").first_line("that this is Linux ", c"/proc/sys/kernel/osrelease")
     });
     tell(|line| {
-        line.text("/sys says that these CPUs are online: ")
-            .first_line(c"/sys/devices/system/cpu/online")
+        line.text("/sys says ")
+            .first_line("that these CPUs are online: ", c"/sys/devices/system/cpu/online")
     });
-    tell(|line| line.text("mounted are").mounts());
+    tell(Line::mounts);
     signal_init();
     leave_orphan();
     leave_server();
-    tell(|line| line.text("my work is done: I exit with status 0"));
+    tell(|line| line.text("my work is done; I exit with status 0"));
     // SAFETY: the address is the kernel's.
     unsafe { give_verdict(stack) };
     sys::exit(0)
@@ -63,7 +63,9 @@ fn leave_orphan() {
         let parent = Some(getpid());
         let child = sys::fork();
         if child != 0 {
-            tell(|line| line.text("a child of mine exits, and leaves behind PID ").number(child));
+            tell(|line| {
+                line.text("a child of mine exits and leaves PID ").number(child).text(" behind")
+            });
             let _ = write(&writer, &child.to_ne_bytes());
             sys::exit(0);
         }
@@ -104,7 +106,11 @@ fn leave_server() {
         // the terminal's foreground (`disassociate_ctty` in drivers/tty/tty_jobctrl.c). The demo
         // leads one. A server makes a session of its own, so that SIGTERM comes first.
         let _ = setsid();
-        tell(|line| line.text("a server, which stays: PID ").pid(Some(getpid())));
+        tell(|line| {
+            line.text("a server, which stays: PID ")
+                .pid(Some(getpid()))
+                .text(", with work that is not saved yet")
+        });
         drop(writer);
         while signals::wait(None) != Some(Signal::TERM) {}
         tell(|line| line.text("the server: SIGTERM came, so I save my work and exit"));
@@ -114,8 +120,8 @@ fn leave_server() {
     while next_byte(&reader).is_some() {}
 }
 
-/// Writes `status 0` to the file that the environment names in VERDICT, for whoever started the
-/// machine: the console is for people, and the kernel writes there, too.
+/// Writes `status 0` to the file that the environment names in VERDICT, for the program that
+/// started the machine: the console is for people, and the kernel writes there, too.
 ///
 /// # Safety
 ///
@@ -164,11 +170,12 @@ impl Line {
         self.number(Pid::as_raw(pid))
     }
 
-    /// Adds the first line of a file, or that it is not there.
-    fn first_line(&mut self, path: &CStr) -> &mut Self {
+    /// Adds `before` and the first line of a file, or that it is not there.
+    fn first_line(&mut self, before: &str, path: &CStr) -> &mut Self {
         let Ok(file) = open(path, OFlags::RDONLY, Mode::empty()) else {
-            return self.text("it says nothing, because it is not mounted");
+            return self.text("nothing, because it is not mounted");
         };
+        self.text(before);
         while let Some(byte) = next_byte(&file).filter(|byte| *byte != b'\n') {
             self.0.push(byte);
         }
@@ -179,8 +186,9 @@ impl Line {
     /// in /proc/mounts.
     fn mounts(&mut self) -> &mut Self {
         let Ok(list) = open(c"/proc/mounts", OFlags::RDONLY, Mode::empty()) else {
-            return self.text(" ... who knows? There is no /proc/mounts");
+            return self.text("what is mounted, nobody can say: there is no /proc/mounts");
         };
+        self.text("mounted are");
         let mut word = 1;
         while let Some(byte) = next_byte(&list) {
             word = match byte {

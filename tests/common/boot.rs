@@ -288,6 +288,11 @@ impl Session {
         String::from_utf8_lossy(&self.said).replace('\r', "")
     }
 
+    /// The same, to the byte.
+    pub fn said_bytes(&self) -> &[u8] {
+        &self.said
+    }
+
     /// Waits until it says `text`, after what was waited for before.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) {

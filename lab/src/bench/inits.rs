@@ -129,7 +129,7 @@ impl Init {
     /// Where its file is; `packages` is the folder where the packages were unpacked.
     pub fn file(&self, picoinit: &Path, packages: &Path) -> PathBuf {
         match self.package {
-            Some(package) => packages.join(package).join(self.path),
+            Some(package) => unpacked(packages, package, self.path),
             None => picoinit.into(),
         }
     }
@@ -139,5 +139,33 @@ impl Init {
         let mut command = vec![format!("/{}", self.copy)];
         command.extend(self.arguments.iter().map(|word| word.to_string()));
         command
+    }
+}
+
+/// Where a file of a package was unpacked: newer packages have everything in usr/.
+pub fn unpacked(packages: &Path, package: &str, path: &str) -> PathBuf {
+    let folder = packages.join(package);
+    let moved = folder.join("usr").join(path);
+    if moved.is_file() { moved } else { folder.join(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_file_is_found_where_older_and_newer_packages_have_it() {
+        let packages = std::env::temp_dir().join(format!("unpacked-{}", std::process::id()));
+        for name in ["old/bin", "new/usr/bin"] {
+            fs::create_dir_all(packages.join(name)).expect("make a folder");
+            fs::write(packages.join(name).join("busybox"), "").expect("write a file");
+        }
+        let found = |package| unpacked(&packages, package, "bin/busybox");
+        let [old, new, none] = ["old", "new", "none"].map(found);
+        fs::remove_dir_all(&packages).expect("remove the folder");
+        assert_eq!(old, packages.join("old/bin/busybox"));
+        assert_eq!(new, packages.join("new/usr/bin/busybox"));
+        assert_eq!(none, packages.join("none/bin/busybox"));
     }
 }

@@ -77,7 +77,12 @@ pub fn run(options: &Options) -> Result<()> {
     let begin = Instant::now();
     for init in &INITS {
         let file = init.file(&options.init, &options.packages);
-        ensure!(file.is_file(), "{}: there is no {}; try: make bench", file.display(), init.name);
+        ensure!(
+            file.is_file(),
+            "{}: there is no such file, and so no {}",
+            file.display(),
+            init.name
+        );
     }
     let machine = machine::describe(&options.packages)?;
     // What cannot be written is better known before than after.

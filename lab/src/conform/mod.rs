@@ -11,6 +11,7 @@ use rows::ROWS;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -54,6 +55,9 @@ pub struct Row {
 /// Checks the rows, and prints a line for each.
 pub fn run(options: &Options) -> Result<()> {
     check_program(&options.init)?;
+    // Without it, the init would seem to be at fault.
+    let strace = Command::new("strace").arg("--version").output();
+    ensure!(strace.is_ok(), "strace is missing; install it: some rows are checked with it");
     let bench = Bench::build(&options.scratch)?;
     let is_wanted = |row: &&Row| options.only.is_empty() || options.only.contains(&row.name.into());
     let mut failed = Vec::new();

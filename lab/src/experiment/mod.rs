@@ -8,41 +8,26 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use document::Experiment;
 use snapbox::{Assert, Data};
-use std::path::PathBuf;
-
-/// Where the experiments are.
-#[derive(Args)]
-pub struct Place {
-    /// The folder that holds them
-    #[arg(long, value_name = "FOLDER", default_value = "lab/experiments")]
-    folder: PathBuf,
-}
+use std::path::{Path, PathBuf};
 
 /// Which experiment to run.
 #[derive(Args)]
 pub struct Options {
-    #[command(flatten)]
-    place: Place,
+    /// The folder that holds them
+    #[arg(long, value_name = "FOLDER", default_value = "lab/experiments")]
+    folder: PathBuf,
     /// Its number, such as 03
     #[arg(default_value = "")]
     number: String,
-}
-
-/// Prints the number and the question of each experiment, one a line.
-pub fn list(place: &Place) -> Result<()> {
-    for experiment in read_all(place)? {
-        println!("{:02}  {}", experiment.number, experiment.question);
-    }
-    Ok(())
 }
 
 /// Runs one, and says in the last line whether its page was right.
 pub fn run(options: &Options) -> Result<()> {
     let wanted = &options.number;
     let how = "`make experiments` lists them";
-    ensure!(!wanted.is_empty(), "which experiment? {how}; then: make experiment N=01");
+    ensure!(!wanted.is_empty(), "which experiment? {how}; then: make experiment N=1");
     let number = wanted.parse::<u32>().ok();
-    let experiment = read_all(&options.place)?
+    let experiment = read_all(&options.folder)?
         .into_iter()
         .find(|experiment| Some(experiment.number) == number)
         .with_context(|| format!("N={wanted}: there is no such experiment; {how}"))?;
@@ -79,8 +64,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Reads all of them, in order.
-fn read_all(place: &Place) -> Result<Vec<Experiment>> {
-    let folder = &place.folder;
+fn read_all(folder: &Path) -> Result<Vec<Experiment>> {
     let mut experiments = Vec::new();
     let entries = folder.read_dir().with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {

@@ -9,7 +9,7 @@ mod report;
 mod twins;
 
 use crate::bench::QUIET;
-use crate::bench::inits::{INITS, Init};
+use crate::bench::inits::{self, INITS, Init};
 use crate::bench::jail::{Jail, Launch};
 use crate::bench::machine;
 use crate::bench::metrics::Cell;
@@ -210,7 +210,7 @@ fn gather(options: &Options, progress: &dyn Fn(&str)) -> Result<Vec<Row>> {
     }
     let files = shelf().map(|init| (init.name, init.package.unwrap_or_default(), init.path));
     for (name, package, path) in files.chain([(SYSTEMD.0, SYSTEMD.0, SYSTEMD.1)]) {
-        let file = options.packages.join(package).join(path);
+        let file = inits::unpacked(&options.packages, package, path);
         let (program, version) = if file.is_file() {
             (Ok(file), machine::version(&options.packages, package)?)
         } else {

@@ -1,0 +1,88 @@
+#!/bin/sh
+# check.sh NAME=VALUE... : makes sure that what make was told makes sense.
+set -eu
+
+refuse() { # WHY
+    echo "picoinit: $name=$value$1" >&2
+    exit 1
+}
+number() { # LEAST WHAT
+    case $value in
+    '' | *[!0-9]*) refuse ": it is $2" ;;
+    esac
+    [ "$value" -ge "$1" ] || refuse ": it is $2"
+}
+one_of() { # WORD...
+    for word; do [ "$word" != "$value" ] || return 0; done
+    refuse ": it is one of: $*"
+}
+
+VM='' WITHOUT='' ONLY=''
+for setting; do
+    name=${setting%%=*} value=${setting#*=}
+    case $name in
+    VM) one_of qemu uml ;;
+    MEM) number 1 "a number of megabytes, such as 256" ;;
+    CPUS) number 1 "a number of processors, such as 2" ;;
+    TIMEOUT) number 0 "a number of seconds, such as 120" ;;
+    BOOTS) number 0 "a number, such as 5" ;;
+    ROOTFS)
+        case $value in
+        *[[:space:]]*) refuse ": there cannot be blanks in the name of a folder to pack" ;;
+        esac
+        [ "$value" ] && { [ -d "initramfs/$value" ] || [ -d "$value" ]; } ||
+            refuse ": there is no folder initramfs/$value and no folder $value"
+        ;;
+    PRESS) [ ! "$value" ] || one_of ctrl-c ctrl-alt-delete ;;
+    WITHOUT | ONLY)
+        for duty in $value; do
+            case " $DUTIES " in
+            *" $duty "*) ;;
+            *)
+                echo "picoinit: no such duty: $duty. There are: $DUTIES" >&2
+                exit 1
+                ;;
+            esac
+        done
+        ;;
+    INIT | DISK)
+        case $name=$value in
+        INIT=target/*) ;; # it may be about to be built
+        *) [ ! "$value" ] || [ -f "$value" ] || refuse ": there is no such file" ;;
+        esac
+        ;;
+    QEMU)
+        # The usual one can be installed.
+        [ "$value" = qemu-system-x86_64 ] || command -v "$value" >/dev/null || refuse ": there is no such program"
+        ;;
+    ACCEL) [ "$value" = auto ] || [ "$value" = tcg ] || lab/accel.sh "$value" - - - >/dev/null ;;
+    BUSYBOX) [ ! "$value" ] || lab/busybox.sh - "$value" ;;
+    esac
+    eval "$name=\$value"
+done
+
+# What depends on more than one of them.
+if [ "$WITHOUT" ] && [ "$ONLY" ]; then
+    echo "picoinit: WITHOUT says what to leave out, ONLY what to leave in: give one of them" >&2
+    exit 1
+fi
+[ "$VM" ] || exit 0
+for name in DISK PRESS; do
+    eval "value=\$$name"
+    [ "$value" ] || continue
+    [ ! "$NO_EXTRAS" ] || refuse ": that is for make try only"
+    [ "$VM" = qemu ] || refuse ": that is for VM=qemu only"
+done
+name=CPUS value=$CPUS
+[ "$VM" = qemu ] || [ "$CPUS" = 1 ] || refuse ": with VM=uml, there is one processor"
+if [ "$KERNEL" ] && [ "$VM" = qemu ]; then lab/kernel.sh - "$KERNEL" >/dev/null; fi
+if [ "$KERNEL" ] && [ "$VM" = uml ]; then lab/uml-kernel.sh - "$KERNEL" >/dev/null; fi
+
+if ! mkdir -p build 2>/dev/null || ! [ -w build ] || ! [ -w . ]; then
+    echo "picoinit: nothing can be written to $PWD: copy the project to a folder of yours" >&2
+    exit 1
+fi
+# What a boot left behind that was killed: its number is that of a make that is gone.
+for folder in build/boot.*; do
+    [ ! -d "$folder" ] || [ -e "/proc/${folder##*.}" ] || rm -rf "$folder"
+done

@@ -1,0 +1,215 @@
+# What the Makefile leaves out: what is checked and looked for before anything is built,
+# User-mode Linux, the experiments, and everything that measures or takes apart.
+
+#: VM qemu, or uml: User-mode Linux, a kernel that is an ordinary program
+VM         ?= qemu
+#: BUSYBOX a static BusyBox, for trees with a shell; else the distribution's, downloaded
+BUSYBOX    ?=
+#: DISK for make try: a file that is the machine's disk, /dev/vda
+DISK       ?=
+#: PRESS for make try: ctrl-c or ctrl-alt-delete, pressed when a program asks for it
+PRESS      ?=
+#: COMPARE an init of yours, for make sizes to put beside the others
+COMPARE    ?=
+#: BOOTS how often make sizes boots each init
+BOOTS      ?= 5
+#: RECORD 1: tables are written where git tracks them, in lab/; else to build/tables
+RECORD     ?=
+#: NO_INSTALL 1: never install a package, only say which is missing
+NO_INSTALL ?=
+export NO_INSTALL
+
+ifneq ($(V),1)
+MAKEFLAGS += --no-print-directory
+.SILENT:
+endif
+# What is checked first is not built at the same time.
+.NOTPARALLEL:
+
+# Where cargo builds, whatever the environment says. An init that lacks duties is built beside
+# the whole one.
+export CARGO_TARGET_DIR := target
+DUTIES := console mounts reap signals spawn teardown
+ifneq ($(strip $(WITHOUT) $(ONLY)),)
+CARGO_TARGET_DIR := target/duties
+TARGET   = target/duties/x86_64-unknown-linux-gnu/release
+FEATURES = --target-dir target/duties --no-default-features \
+	--features "$(if $(ONLY),$(ONLY),$(filter-out $(WITHOUT),$(DUTIES)))"
+endif
+# Without spawn, no program is started: there is nothing to wait for as long as usual.
+ifeq ($(origin TIMEOUT)$(filter spawn,$(or $(ONLY),$(filter-out $(WITHOUT),$(DUTIES)))),file)
+TIMEOUT = 20
+endif
+# Cargo says what it does where a person watches, and where it has all of /init to build.
+export CARGO_TERM_QUIET ?= $(shell test '$(V)' != 1 && test ! -t 2 && test -e $(TARGET)/init && echo true || echo false)
+
+# A word for the shell, whatever is in it.
+quote = '$(subst ','\'',$(1))'
+
+# Each is looked for once, when it is needed.
+kernel     = $(eval kernel := $(call find,lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))))$(kernel)
+accel      = $(eval accel := $(call find,lab/accel.sh $(ACCEL) $(BUILD)/accel $(QEMU) $(call quote,$(kernel))))$(accel)
+uml-kernel = $(eval uml-kernel := $(call find,lab/uml-kernel.sh $(BUILD)/uml $(call quote,$(KERNEL))))$(uml-kernel)
+find       = $(or $(shell $(1)),$(error the line above says what is missing))
+
+# Bad input is refused before anything is built.
+VARIABLES := $(shell sed -n 's/^\#: \([A-Z_]*\) .*/\1/p' $(MAKEFILE_LIST))
+settings   = $(foreach name,$(1),$(call quote,$(name)=$($(name))))
+check-duties:
+	lab/check.sh $(call settings,DUTIES WITHOUT ONLY)
+check: check-duties
+	lab/check.sh $(call settings,$(filter-out WITHOUT ONLY,$(VARIABLES)) NO_EXTRAS)
+	lab/tools.sh cargo linker cpio $(if $(filter uml,$(VM)),setarch setsid,$(QEMU))
+# Only make try has a disk and presses keys.
+run shell panic: NO_EXTRAS = 1
+
+terminal:
+	test -t 0 || { echo "picoinit: make shell needs a terminal. To run a program without one, name a folder with an etc/rc: make run ROOTFS=folder" >&2; exit 1; }
+# LINES and COLUMNS, for the machine: a serial port does not know how large the terminal is.
+terminal-size = $(shell stty size 2>/dev/null | sed 's/\(.*\) \(.*\)/LINES=\1 COLUMNS=\2/')
+
+PACKAGED := $(BUILD)/busybox/bin/busybox
+$(PACKAGED):
+	lab/busybox.sh $(BUILD)/busybox ''
+add-busybox = lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)) $(BOOT)/tree
+add-modules = $(if $(DISK),lab/modules.sh $(call quote,$(kernel)) $(BOOT)/tree)
+
+# User-mode Linux in the place of QEMU. Its consoles and serial ports are descriptors; lab/uml.sh
+# says which. Without root= and console=, it would add its own at the
+# end, among PID 1's words. After a panic it exits in any case.
+ifeq ($(VM),uml)
+MACHINE = lab/uml.sh $(BOOT) $(call quote,$(APPEND)) $(call quote,$(uml-kernel)) mem=$(MEM)M printk.time=1 \
+	root=98:0 console=tty0 con=null con0=$(CONSOLE),fd:1 ssl=null ssl0=fd:6,fd:5 VERDICT=/dev/ttyS0 \
+	$(INITRD) $(RESTART) $(WORDS)
+INITRD  = initrd=$(BOOT)/initramfs.cpio
+RESTART = noreboot
+CONSOLE = fd:4
+shell: CONSOLE = fd:7
+endif
+
+## try       boot anything, and only look: few lines of the kernel, no verdict asked for
+# quiet: only the kernel's errors. printk.time=0: without the time before each.
+try: WORDS = quiet printk.time=0 panic=-1
+# The keyboard is reached through QEMU's monitor, on a pipe that lab/boot.sh makes.
+try: RESTART += $(if $(DISK),-drive file=$(call quote,$(DISK))$(comma)format=raw$(comma)if=virtio) \
+	$(if $(filter ctrl-alt-delete,$(PRESS)),-chardev pipe$(comma)id=keys$(comma)path=$(BOOT)/keys -mon chardev=keys)
+comma := ,
+try: check pack
+	PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(BOOT) $(MACHINE)
+
+## experiments  the questions of lab/experiments, one a line
+experiments:
+	sed -n 's/^# \([0-9]*\)\. /\1  /p' lab/experiments/*.md
+
+## experiment   go through one of them: make experiment N=1
+PAGE = $(wildcard $(foreach number,$(N) 0$(N),lab/experiments/$(number)-*.md))
+experiment: check page lab-tool
+	# What is downloaded or tried only once is none of the experiment.
+	lab/tools.sh $(sort $(shell grep -ohwE 'mke2fs|e2fsck|debugfs|readelf' $(PAGE)) $(if $(call in-page,cc -static),static-linker))
+	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
+	: $(kernel) $(accel)
+	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N))
+in-page = $(shell grep -e '^\$$.* $(1)' $(PAGE))
+page:
+	test $(call quote,$(N)) || { echo 'picoinit: which experiment? `make experiments` lists them; then: make experiment N=1' >&2; exit 1; }
+	test $(words $(PAGE)) = 1 || { echo "picoinit: N="$(call quote,$(N))': there is no such experiment; `make experiments` lists them' >&2; exit 1; }
+
+LAB = target/x86_64-unknown-linux-gnu/release/picoinit-lab
+lab-tool:
+	test -e $(LAB) || echo "picoinit: building the lab's tool; this takes a minute or two, once" >&2
+	cargo build --release --package picoinit-lab --target-dir target
+
+test-tools: check
+	lab/tools.sh mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman
+bench-tools:
+	lab/tools.sh cargo linker gzip strace
+PEERS := $(addprefix $(BUILD)/peers/,tini dumb-init catatonit busybox-static runit)
+$(PEERS):
+	lab/package.sh $@ $(notdir $@)
+
+# Where a table goes.
+tables = $(if $(filter 1,$(RECORD)),lab,$(BUILD)/tables)/$(1)
+record-hint = test '$(filter 1,$(RECORD))' || echo "picoinit: the table is in $(call tables,$(1)); with RECORD=1, it replaces the one in lab/$(1)"
+
+## bench     picoinit and its peers as PID 1, side by side
+bench: bench-tools build lab-tool $(PEERS)
+	$(LAB) bench --init $(INIT) --packages $(BUILD)/peers --scratch $(BUILD)/bench --output $(call tables,bench)
+	$(call record-hint,bench)
+
+## sizes     the same job in many languages: bytes, memory, times
+# An init that lacks duties, or one of yours beside it, is nothing to record.
+sizes: check build lab-tool
+	lab/tools.sh gzip strace
+	PATH="$$PATH:$(CURDIR)/$(BUILD)/zig/ziglang" $(LAB) sizes --init $(INIT) --twins lab/sizes \
+	--packages $(BUILD)/peers --program $(TARGET)/demo --scratch $(BUILD)/sizes --rounds $(BOOTS) \
+	$(if $(COMPARE)$(FEATURES),--output $(BUILD)/tables/sizes $(if $(COMPARE),--compare $(call quote,$(COMPARE))),--output $(call tables,sizes)) \
+	-- $(HARDWARE)
+	$(if $(COMPARE)$(FEATURES),,$(call record-hint,sizes))
+
+## ladder    what each flag and each decision saves, from a std program to /init
+ladder: bench-tools build lab-tool
+	$(LAB) ladder --init $(INIT) --twins lab/sizes --scratch $(BUILD)/ladder --output $(call tables,sizes)
+	$(call record-hint,sizes)
+
+## costs     what each duty costs, and what rustix costs
+costs: symbols
+	$(LAB) costs $(TAKEN_APART) --scratch $(BUILD)/costs --output $(call tables,sizes) $(DUTIES)
+	$(call record-hint,sizes)
+
+## sizes-deps  the compilers and packages that sizes can use; without one, its row says so
+ZIG := 0.17.1
+SHELF := $(PEERS) $(BUILD)/peers/systemd
+going-on = echo "picoinit: going on without $(1)" >&2
+sizes-deps:
+	for tool in gcc g++ clang musl-gcc go; do lab/tools.sh $$tool || $(call going-on,$$tool); done
+	test -e $(BUILD)/zig/ziglang/zig || { lab/tools.sh pip && \
+	python3 -m pip install --quiet --no-compile --target $(BUILD)/zig ziglang==$(ZIG); } || $(call going-on,zig $(ZIG))
+	for package in $(SHELF); do test -e $$package || lab/package.sh $$package $${package##*/} || $(call going-on,$${package##*/}); done
+
+## kernels   the boot tests on each kernel that Debian has
+kernels: test-tools build $(PACKAGED)
+	mkdir -p $(call tables,)
+	lab/kernels.sh $(BUILD)/kernels $(call tables,KERNELS.md)
+	$(call record-hint,KERNELS.md)
+
+## torture   the tests of faults, load and hostile input, whole: test takes a sample
+torture: test-tools build $(PACKAGED)
+	KERNEL=$(call quote,$(realpath $(kernel))) ACCEL=$(accel) TORTURE=1 \
+	cargo test --no-fail-fast --test faults --test hostile --test load $(TESTFLAGS) -- --nocapture
+# With --quiet, cargo would tell the tests to be quiet, too.
+test torture kernels: export CARGO_TERM_QUIET = false
+
+## trace     every system call of PID 1 up to power off, with its line of the source and its duty
+trace: symbols
+	$(LAB) trace $(TAKEN_APART) $(STAGE_FOR_TRACE)
+
+## disasm    the whole of /init as assembly beside its source, and what each byte is for
+disasm: symbols
+	$(LAB) disasm $(TAKEN_APART)
+
+## readme    measure what the duties cost, and write it into README.md
+readme: symbols
+	$(LAB) duties $(TAKEN_APART) $(STAGE_FOR_TRACE) --readme README.md
+
+# The code of the release, with symbols and line numbers beside it.
+TAKEN_APART     = --init $(TARGET)/init --symbols $(dir $(TARGET))symbols/init
+STAGE_FOR_TRACE = --program $(TARGET)/demo --scratch $(BUILD)/trace
+symbols: bench-tools build lab-tool
+	cargo build --profile symbols --bin init $(FEATURES)
+
+## lint      formatting, and clippy with warnings as errors
+lint:
+	cargo fmt --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo clippy --release --features container -- -D warnings
+
+## help      this list
+help:
+	echo "picoinit: a complete PID 1 that a person can read in one sitting."
+	echo; echo "Targets:"
+	sed -n 's/^## //p' $(MAKEFILE_LIST) | while read -r target about; do printf '  make %-11s  %s\n' "$$target" "$$about"; done
+	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
+	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
+
+.PHONY: check-duties check terminal try experiments experiment page lab-tool test-tools bench-tools bench sizes \
+	ladder costs sizes-deps kernels torture trace disasm readme symbols lint help
