@@ -7,7 +7,7 @@
 #   ebx   the program's PID, until it has been reaped; then 0
 #   ebp   the exit status of PID 1: how the program exited; until it has been
 #         reaped, "killed"
-#   r12d  what reboot(2) is to do; 0 if nobody has asked PID 1 to stop
+#   r12d  what reboot(2) is to do, if the program has exited; else 0
 #   r13   until when processes may take to exit, once they were told to
 #   r14   the buffer, for a line or a path
 #   r15   its end, where the kernel left argc, argv and envp
@@ -49,7 +49,7 @@ _start:
         mov     r14, rsp
 
         # From here on, no signal is lost: they stay pending until PID 1 takes them.
-        or      rax, -1
+        load    rax, -1
         call    block_signals
         system  SYS_getpid
         # Not `jz`: where system calls are filtered, even this one may fail.
@@ -61,8 +61,8 @@ _start:
         jmp     exit
 
 start:
-        # Gives every signal its default disposition. Whoever started PID 1 may have
-        # ignored some; and while SIGCHLD is ignored, nobody learns how a child exited.
+        # Gives every signal its default disposition. The process that started PID 1 may
+        # have ignored some; and while SIGCHLD is ignored, nobody learns how a child exited.
         xor     edx, edx
         push    rdx             # a struct sigaction, all default
         push    rdx
@@ -183,39 +183,131 @@ never_wait:
 
 # The life of PID 1.
 live:
-        test    r12d, r12d
-        jz      1f
-        call    stop
-1:      # Here PID 1 sleeps.
+        mov     ecx, r12d
+        test    ecx, ecx
+        jnz     stop
+        # Here PID 1 sleeps.
         xor     edx, edx
         call    take_signal
-        # Whatever came, so that no flood of other signals can keep PID 1 from reaping.
+        # Whatever signal came: no flood of other signals can keep PID 1 from reaping.
         push    rax
         call    reap_all
         pop     rax
         test    eax, eax
-        js      live
+        jle     live
         cmp     al, SIGCHLD
         je      live
         mov     ecx, LINUX_REBOOT_CMD_HALT
         cmp     al, SIGUSR1
-        je      2f
+        je      stop
         mov     ecx, LINUX_REBOOT_CMD_POWER_OFF
         cmp     al, SIGUSR2
-        je      2f
+        je      stop
         mov     ecx, LINUX_REBOOT_CMD_RESTART
         cmp     al, SIGTERM
-        je      2f
+        je      stop
         cmp     al, SIGINT      # Ctrl-Alt-Del
-        je      2f
+        je      stop
         test    ebx, ebx
         jz      live
         mov     edi, ebx        # everything else is for the program
         xchg    esi, eax
         system  SYS_kill
         jmp     live
-2:      mov     r12d, ecx
+
+# Stops every process, then the machine, as the command ecx says. If the machine goes
+# on all the same, PID 1 may be asked once more.
+stop:
+        push    rcx
+        # Asks every process to exit, waits until all have or the grace is over, and
+        # kills those that have not.
+        load    rsi, SIGTERM
+1:      push    rsi
+        load    rdi, -1         # every process but PID 1
+        system  SYS_kill
+        # A process that was stopped has to be woken to see that it is asked to exit.
+        load    rsi, SIGCONT
+        system  SYS_kill
+        # Hundredths of a second since some time in the past. Where the kernel refuses
+        # to say, they are almost 2^64, and the grace is over at once.
+        xor     edi, edi
+        system  SYS_times
+        lea     r13, [rax + GRACE]
+2:      call    reap_all
+        js      3f
+        xor     edi, edi
+        system  SYS_times
+        cmp     rax, r13
+        jae     3f
+        push    TENTH * 1000000
+        push    0
+        mov     rdx, rsp        # a struct timespec
+        call    take_signal
+        pop     rcx
+        pop     rcx
+        jmp     2b
+3:      pop     rcx
+        load    rsi, SIGKILL
+        cmp     ecx, esi
+        jne     1b
+        # What else was asked for in the meantime is being done.
+        push    0
+        push    0
+4:      mov     rdx, rsp
+        call    take_signal
+        test    eax, eax
+        jg      4b
+        pop     rcx
+        pop     rcx
+        # Only the PID 1 of the whole machine is allowed to do this. The PID 1 of a part
+        # of it, such as a container, leaves disks and machine to their owner.
+        xor     edx, edx        # LINUX_REBOOT_CMD_CAD_OFF
+        call    reboot
+        mov     edi, ebp
+        js      exit
+
+        # The disks may take as long as they need, so a child process sees to them,
+        # while PID 1 goes on listening. And reboot(2) itself exits where the machine
+        # cannot be switched off; if PID 1 did, the kernel would panic.
+        load    rbp, 1
+        system  SYS_fork
+        push    rax
+        test    eax, eax
+        jle     7f
+        # Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
+        xchg    ebx, eax
+5:      xor     edx, edx
+        call    take_signal
+        test    eax, eax
+        jle     6f
+        cmp     al, SIGCHLD
+        jne     8f
+6:      call    reap_all
+        test    ebx, ebx
+        jnz     5b
+        jmp     8f
+7:      system_ SYS_sync
+        call    unmount_all
+        # The child gets here; and PID 1, if it could have no child, if the child was
+        # killed, or if it does not wait any longer. Not if the child has been here.
+8:      pop     rdi             # 0 in the child
+        pop     rdx
+        test    ebp, ebp
+        jz      9f
+        push    rdi
+        call    reboot
+        pop     rdi
+9:      test    edi, edi
+        jz      exit
+        xor     ebx, ebx        # if the child is still busy, it is nobody's program
+        xor     r12d, r12d
         jmp     live
+
+# Exits with status edi; if the kernel refuses even that, the process is killed for an
+# instruction that does not exist.
+exit:
+        system  SYS_exit
+        ud2
 
 # Says why the program rdi cannot be executed: eax is an errno, negated. Returns
 # what counts as its exit status.
@@ -244,8 +336,8 @@ block_signals:
         pop     rax
         ret
 
-# Sleeps until a signal comes, but no longer than the struct timespec at rdx says,
-# and takes it. Returns it; or a negative number if none came.
+# Sleeps until a signal is pending, but no longer than the struct timespec at rdx says,
+# and takes it. Returns it; or 0 or a negative number if there was none.
 take_signal:
         push    -1              # all signals
         mov     rdi, rsp
@@ -257,12 +349,10 @@ take_signal:
         jns     1f
         cmp     eax, -EAGAIN
         je      1f
-        # Where the kernel refuses this, PID 1 looks now and then instead of spinning.
-        push    rax
+        # If the kernel refuses this, PID 1 looks now and then instead of spinning.
         xor     edi, edi        # and rsi is 0, too: no files
         load    rdx, TENTH
         system  SYS_poll
-        pop     rax
 1:      ret
 
 # Reaping.
@@ -272,7 +362,7 @@ reap_all:
         push    TURN
 1:      push    rax
         mov     rsi, rsp
-        or      edi, -1         # any child
+        load    rdi, -1         # any child
         load    rdx, WNOHANG
         xor     r10d, r10d
         system  SYS_wait4
@@ -310,101 +400,6 @@ exited:
         xchg    ebp, eax
         mov     r12d, LINUX_REBOOT_CMD_POWER_OFF
         ret
-
-# The teardown.
-
-# Stops everyone, then the machine. Returns if the machine goes on all the same.
-stop:
-        push    r12
-        load    rsi, SIGTERM
-        call    stop_everyone
-        load    rsi, SIGKILL
-        call    stop_everyone
-        # Whatever else was asked for in the meantime: it is being done.
-        push    0
-        push    0
-1:      mov     rdx, rsp
-        call    take_signal
-        test    eax, eax
-        jg      1b
-        pop     rcx
-        pop     rcx
-        # Only the PID 1 of the whole machine may do this. The PID 1 of a part of it,
-        # such as a container, leaves disks and machine to those they belong to.
-        xor     edx, edx        # LINUX_REBOOT_CMD_CAD_OFF
-        call    reboot
-        mov     edi, ebp
-        js      exit
-
-        # The disks may take as long as they need, so a child process sees to them,
-        # while PID 1 goes on listening. And reboot(2) itself exits where the machine
-        # cannot be switched off; if PID 1 did, the kernel would panic.
-        load    rbp, 1
-        system  SYS_fork
-        push    rax
-        test    eax, eax
-        jle     3f
-        # Whatever comes now but news of the child asks PID 1 not to wait for the disks.
-        xchg    ebx, eax
-2:      call    reap_all
-        js      4f
-        xor     edx, edx
-        call    take_signal
-        test    eax, eax
-        js      2b
-        cmp     al, SIGCHLD
-        je      2b
-        jmp     4f
-3:      system_ SYS_sync
-        call    unmount_all
-        # The child gets here; and PID 1, if it could have no child, does not wait for
-        # it any longer, or if it was killed. Not if the child has been here.
-4:      pop     rdi             # 0 in the child
-        pop     rdx
-        test    ebp, ebp
-        jz      5f
-        push    rdi
-        call    reboot
-        pop     rdi
-5:      test    edi, edi
-        jz      exit
-        xor     ebx, ebx        # if the child is still busy, it is nobody's program
-        xor     r12d, r12d
-        ret
-
-# Exits with status edi; if the kernel refuses even that, the process is killed for an
-# instruction that does not exist.
-exit:
-        system  SYS_exit
-        ud2
-
-# Sends everyone the signal esi, and waits until they have exited, or the grace is
-# over.
-stop_everyone:
-        or      edi, -1         # everyone but PID 1
-        system  SYS_kill
-        # A process that was stopped has to be woken to see that it is to exit.
-        load    rsi, SIGCONT
-        system  SYS_kill
-        # Hundredths of a second since some time in the past. Where the kernel refuses
-        # to say, they are almost 2^64, and the grace is over at once.
-        xor     edi, edi
-        system  SYS_times
-        lea     r13, [rax + GRACE]
-1:      call    reap_all
-        js      2f
-        xor     edi, edi
-        system  SYS_times
-        cmp     rax, r13
-        jae     2f
-        push    TENTH * 1000000
-        push    0
-        mov     rdx, rsp        # a struct timespec
-        call    take_signal
-        pop     rcx
-        pop     rcx
-        jmp     1b
-2:      ret
 
 # Calls reboot(2) with the command edx. Sets the sign flag if it is refused.
 reboot:
@@ -455,7 +450,7 @@ mount_all:
 # Moves rdi behind the string that it points to.
 next_string:
         xor     eax, eax
-        or      rcx, -1
+        load    rcx, -1
         repne   scasb
         ret
 
@@ -505,8 +500,7 @@ unmount_all:
         system_ SYS_umount2
         test    eax, eax
         jns     2b
-        mov     rsi, rdi
-        xor     edi, edi
+        mov     rsi, rdi        # the source is ignored
         xor     edx, edx
         load    r10, MS_REMOUNT + MS_RDONLY
         xor     r8d, r8d

@@ -26,8 +26,8 @@ enum {
     NOT_FOUND = 127,
     KILLED = 128,         /* and the signal is added */
     PID_1 = 1,
-    EVERYONE = -1,        /* to kill(2): all but PID 1 */
-    ANYONE = -1,          /* to wait4(2): any child */
+    ALL = -1,             /* to kill(2): every process but PID 1 */
+    ANY = -1,             /* to wait4(2): any child */
     SIGNALS = 64,         /* as many as there are */
     UMOUNT_NOFOLLOW = 8,  /* not in the headers for programs like this one */
     WNOHANG = 1,
@@ -37,7 +37,7 @@ enum {
 struct state {
     int program;     /* its PID, until it has been reaped; then 0 */
     int exit_status; /* how it exited; until it has been reaped, "killed" */
-    int request;     /* what reboot(2) is to do; 0 if nobody has asked PID 1 to stop */
+    int request;     /* what reboot(2) is to do, if the program has exited; else 0 */
 };
 
 /* System calls: see syscall(2). They return a negative errno if they fail. These are
@@ -88,6 +88,16 @@ static int fork(void)
 static int kill(int pid, int signal)
 {
     return sys2(__NR_kill, pid, signal);
+}
+
+static int unmount(const char *path, int flags)
+{
+    return sys2(__NR_umount2, path, flags);
+}
+
+static int set_foreground(int terminal, int group)
+{
+    return sys3(__NR_ioctl, terminal, TIOCSPGRP, &group);
 }
 
 static int open(const char *path, int flags)
@@ -177,8 +187,8 @@ CALLED static void block_signals(sigset_t set)
     sys4(__NR_rt_sigprocmask, SIG_SETMASK, &set, 0, sizeof set);
 }
 
-/* Gives every signal its default disposition. Whoever started PID 1 may have
- * ignored some; and while SIGCHLD is ignored, nobody learns how a child exited. */
+/* Gives every signal its default disposition. The process that started PID 1 may
+ * have ignored some; and while SIGCHLD is ignored, nobody learns how a child exited. */
 static void reset_signals(void)
 {
     struct sigaction by_default = { 0 };
@@ -186,21 +196,25 @@ static void reset_signals(void)
         sys4(__NR_rt_sigaction, signal, &by_default, 0, sizeof(sigset_t));
 }
 
-/* Sleeps until a signal comes, but no longer than `timeout`, and takes it.
- * Returns a negative number if none came. */
+/* A tenth of a second: the longest that PID 1 sleeps while a deadline runs. gcc would
+ * align this to 16 bytes. */
+static const _Alignas(long) struct timespec tenth = { 0, TENTH * 1000000 };
+
+/* Sleeps until a signal is pending, but no longer than `timeout`, and takes it.
+ * Returns a negative number if there was none. */
 static int take_signal(const struct timespec *timeout)
 {
     sigset_t all = -1;
     int signal = sys4(__NR_rt_sigtimedwait, &all, 0, timeout, sizeof all);
-    /* Where the kernel refuses this, PID 1 looks now and then instead of spinning. */
+    /* If the kernel refuses this, PID 1 looks now and then instead of spinning. */
     if (signal < 0 && signal != -EAGAIN)
-        sys3(__NR_poll, 0, 0, TENTH);
+        sys2(__NR_nanosleep, &tenth, 0);
     return signal;
 }
 
 /* Mounts, in the beginning and in the end. */
 
-static void mount_one(const char *kind, const char *target, int flags, const char *data)
+static void mount_one(const char *target, const char *kind, int flags, const char *data)
 {
     /* The folder may be there; and if it cannot be made, mount(2) will say so. */
     sys2(__NR_mkdir, target, 0755);
@@ -217,11 +231,11 @@ static void mount_all(void)
 {
     if (sys2(__NR_access, "/proc/mounts", 0) >= 0)
         return;
-    mount_one("proc", "/proc", MS_NODEV, 0);
-    mount_one("sysfs", "/sys", MS_NODEV, 0);
-    mount_one("devtmpfs", "/dev", 0, 0);
-    mount_one("devpts", "/dev/pts", 0, 0);
-    mount_one("tmpfs", "/run", MS_NODEV, "mode=755");
+    mount_one("/proc", "proc", MS_NODEV, 0);
+    mount_one("/sys", "sysfs", MS_NODEV, 0);
+    mount_one("/dev", "devtmpfs", 0, 0);
+    mount_one("/dev/pts", "devpts", 0, 0);
+    mount_one("/run", "tmpfs", MS_NODEV, "mode=755");
 }
 
 /* The next byte of descriptor 0; a 0 at the end of the file, and if it cannot be read. */
@@ -234,20 +248,21 @@ CALLED static unsigned char next_byte(void)
 
 /* Unmounts a word of /proc/mounts, if it begins with a slash. These are the mount
  * points, and some words that are not, as /dev/vda: to unmount such a word is an
- * error, and no more. */
+ * error, and no more. What cannot be unmounted is made read-only, for which the kernel
+ * asks for no source: the same again. */
 static void try_unmount(struct buffer *word)
 {
     /* A word that does not fit is too long for a path. */
     if (word->length == BUFFER_SIZE)
         return;
     word->bytes[word->length] = 0;
-    if (word->bytes[0] == '/' && sys2(__NR_umount2, word->bytes, UMOUNT_NOFOLLOW) < 0)
-        sys5(__NR_mount, 0, word->bytes, 0, MS_REMOUNT | MS_RDONLY, 0);
+    if (word->bytes[0] == '/' && unmount(word->bytes, UMOUNT_NOFOLLOW) < 0)
+        sys5(__NR_mount, word->bytes, word->bytes, 0, MS_REMOUNT | MS_RDONLY, 0);
 }
 
 /* Unmounts everything, so that nothing written is lost. What cannot be unmounted,
  * such as the root, is made read-only, which serves as well. */
-CALLED static void unmount_all(void)
+static void unmount_all(void)
 {
     /* A file system that has another mounted on it cannot go, and comes first in the
      * list: so each turn takes at least one level. */
@@ -293,10 +308,9 @@ static void open_descriptors(void)
  * Ctrl-C reaches it, and job control works. */
 static void take_control(void)
 {
-    int pid = getpid();
     /* Where PID 1 was started on a terminal, as in a container, this process is
      * to be in its foreground. */
-    if (sys3(__NR_ioctl, 0, TIOCSPGRP, &pid) >= 0)
+    if (set_foreground(0, getpid()) >= 0)
         sys2(__NR_setpgid, 0, 0);
     else {
         /* A session of its own, with the console as its controlling terminal. */
@@ -339,19 +353,15 @@ CALLED static int cannot_run(const char *path, int returned)
     return returned == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE;
 }
 
-static _Noreturn void become_program(char **argv, char **envp)
-{
-    take_control();
-    block_signals(0);
-    exit(cannot_run(*argv, sys3(__NR_execve, *argv, argv, envp)));
-}
-
 /* Starts it. If that fails, PID 1 stops as if it had exited. */
 static void start_program(struct state *state, char **argv, char **envp)
 {
     int child = fork();
-    if (!child)
-        become_program(argv, envp);
+    if (!child) { /* this process is to become the program */
+        take_control();
+        block_signals(0);
+        exit(cannot_run(*argv, sys3(__NR_execve, *argv, argv, envp)));
+    }
     if (child > 0) {
         state->program = child;
     } else {
@@ -366,7 +376,7 @@ static void start_program(struct state *state, char **argv, char **envp)
 static bool reap_all(struct state *state)
 {
     for (int turn = 0; turn < TURN; turn++) {
-        int status, pid = sys4(__NR_wait4, ANYONE, &status, WNOHANG, 0);
+        int status, pid = sys4(__NR_wait4, ANY, &status, WNOHANG, 0);
         if (pid <= 0)
             return pid == 0; /* some are left, and none of them has exited */
         const char *text = "init: pid # killed by signal #\n";
@@ -375,12 +385,12 @@ static bool reap_all(struct state *state)
             text = "init: pid # exited with status #\n";
             number = exit_status = status >> 8 & 0xff;
         }
-        say(text, 0, pid, number);
         if (pid == state->program) {
             state->program = 0;
             state->exit_status = exit_status;
             state->request = LINUX_REBOOT_CMD_POWER_OFF;
         }
+        say(text, 0, pid, number);
     }
     /* There may be more. They are next, after the signals that ask PID 1 to stop: of
      * those that are pending, the kernel hands out the one with the lowest number first. */
@@ -390,31 +400,30 @@ static bool reap_all(struct state *state)
 
 /* The teardown. */
 
-/* Sends everyone a signal, and waits until they have exited, or the grace is over. */
+/* Sends every process a signal, and waits until all have exited, or the grace is over;
+ * then sends SIGKILL to those that are left. */
 static void stop_everyone(struct state *state, int signal)
 {
-    kill(EVERYONE, signal);
-    /* A process that was stopped has to be woken to see that it is to exit. */
-    kill(EVERYONE, SIGCONT);
+    kill(ALL, signal);
+    /* A process that was stopped has to be woken to see that it is asked to exit. */
+    kill(ALL, SIGCONT);
     unsigned long deadline = hundredths() + GRACE;
-    while (reap_all(state) && hundredths() < deadline) {
-        struct timespec tenth = { 0, TENTH * 1000000 };
+    while (reap_all(state) && hundredths() < deadline)
         take_signal(&tenth);
-    }
+    if (signal != SIGKILL)
+        stop_everyone(state, SIGKILL);
 }
 
-/* Stops everyone, then the machine. Returns if the machine goes on all the same. */
-CALLED static void stop(struct state *state)
+/* Stops every process, then the machine. Returns if the machine goes on all the same. */
+static void stop(struct state *state, int command)
 {
-    int command = state->request;
     stop_everyone(state, SIGTERM);
-    stop_everyone(state, SIGKILL);
-    /* Whatever else was asked for in the meantime: it is being done. */
+    /* What else was asked for in the meantime is being done. */
     struct timespec now = { 0, 0 };
     while (take_signal(&now) > 0)
         ;
-    /* Only the PID 1 of the whole machine may do this. The PID 1 of a part of
-     * it, such as a container, leaves disks and machine to those they belong to. */
+    /* Only the PID 1 of the whole machine is allowed to do this. The PID 1 of a part
+     * of it, such as a container, leaves disks and machine to their owner. */
     if (reboot(LINUX_REBOOT_CMD_CAD_OFF) < 0)
         exit(state->exit_status);
     /* The disks may take as long as they need, so a child process sees to them,
@@ -423,16 +432,16 @@ CALLED static void stop(struct state *state)
     state->exit_status = 1;
     int signal, child = fork();
     if (child > 0) {
-        /* Whatever comes now but news of the child asks PID 1 not to wait for the disks. */
+        /* Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks. */
         state->program = child;
-        while (reap_all(state) && ((signal = take_signal(0)) < 0 || signal == SIGCHLD))
-            ;
+        while (state->program && ((signal = take_signal(0)) < 0 || signal == SIGCHLD))
+            reap_all(state);
     } else {
         sys0(__NR_sync);
         unmount_all();
     }
-    /* The child gets here; and PID 1, if it could have no child, does not wait for
-     * it any longer, or if it was killed. Not if the child has been here. */
+    /* The child gets here; and PID 1, if it could have no child, if the child was
+     * killed, or if it does not wait any longer. Not if the child has been here. */
     if (state->exit_status)
         reboot(command);
     if (!child)
@@ -466,37 +475,28 @@ __attribute__((used)) static _Noreturn void init(long *stack)
     char **argv = (char **)(stack + 1), **envp = argv + *stack + 1;
     char *otherwise[] = { "/etc/rc", 0 };
     start_program(&state, find_program(argv, otherwise), envp);
-    /* The program runs, in a process of its own. Whatever PID 1 prints from now on, it
-     * does not wait for somebody to read it. */
+    /* The program runs, in a process of its own. From now on, PID 1 does not wait for
+     * anybody to read what it prints. */
     never_wait();
 
     for (;;) {
-        if (state.request)
-            stop(&state);
-        /* Here PID 1 sleeps. */
-        int signal = take_signal(0);
-        /* Whatever came, so that no flood of other signals can keep PID 1 from reaping. */
-        reap_all(&state);
-        int command;
-        switch (signal) {
-        case SIGUSR1:
-            command = LINUX_REBOOT_CMD_HALT;
-            break;
-        case SIGUSR2:
-            command = LINUX_REBOOT_CMD_POWER_OFF;
-            break;
-        case SIGTERM:
-        case SIGINT: /* Ctrl-Alt-Del */
-            command = LINUX_REBOOT_CMD_RESTART;
-            break;
-        default:
-            if (signal > 0 && state.program)
+        int command = state.request;
+        if (!command) {
+            /* Here PID 1 sleeps. */
+            int signal = take_signal(0);
+            /* Whatever signal came: no flood of other signals can keep PID 1 from reaping. */
+            reap_all(&state);
+            if (signal == SIGUSR1)
+                command = LINUX_REBOOT_CMD_HALT;
+            else if (signal == SIGUSR2)
+                command = LINUX_REBOOT_CMD_POWER_OFF;
+            else if (signal == SIGTERM || signal == SIGINT) /* Ctrl-Alt-Del */
+                command = LINUX_REBOOT_CMD_RESTART;
+            else if (signal != SIGCHLD && signal > 0 && state.program)
                 kill(state.program, signal);
-            continue;
-        case SIGCHLD:
-            continue;
         }
-        state.request = command;
+        if (command)
+            stop(&state, command);
     }
 }
 

@@ -32,7 +32,7 @@ enum {
 
 static pid_t program; /* the PID of the program; 0 once it was reaped */
 static int exit_status = 128 + SIGKILL; /* how it exited; until it was reaped, "killed" */
-static int request; /* what reboot(2) is to do; 0 if nobody has asked for anything */
+static int request; /* what reboot(2) is to do; 0 if nobody has asked PID 1 to stop */
 
 /* Lines. */
 
@@ -128,7 +128,7 @@ static int take_signal(const struct timespec *timeout)
 {
     sigset_t all = all_signals();
     int signal = sigtimedwait(&all, NULL, timeout);
-    /* Where the kernel refuses this, PID 1 looks now and then instead of spinning. */
+    /* If the kernel refuses this, PID 1 looks now and then instead of spinning. */
     if (signal < 0 && errno != EAGAIN)
         poll(NULL, 0, 100);
     return signal;
@@ -311,18 +311,19 @@ static bool reap_all(void)
         pid_t pid = waitpid(-1, &status, WNOHANG);
         if (pid <= 0)
             return pid == 0;
-        int code = WEXITSTATUS(status);
+        const char *text = "init: pid # exited with status #\n";
+        int number = WEXITSTATUS(status), code = number;
         if (WIFSIGNALED(status)) {
-            say("init: pid # killed by signal #\n", NULL, pid, WTERMSIG(status));
-            code = 128 + WTERMSIG(status); /* as shells have it */
-        } else {
-            say("init: pid # exited with status #\n", NULL, pid, code);
+            text = "init: pid # killed by signal #\n";
+            number = WTERMSIG(status);
+            code = 128 + number; /* as shells have it */
         }
         if (pid == program) {
             program = 0;
             exit_status = code;
             request = RB_POWER_OFF;
         }
+        say(text, NULL, pid, number);
     }
     /* There may be more. They are next, after the signals that ask PID 1 to stop: of
      * those that are pending, the kernel hands out the lowest number first. */
@@ -339,24 +340,24 @@ static unsigned long hundredths(void)
     return times(NULL);
 }
 
-/* Asks every process to exit, waits until they have, and kills those that have not. */
+/* Asks every process to exit, waits until all have, and kills those that have not. */
 static void stop_everyone(void)
 {
     static const int signals[] = { SIGTERM, SIGKILL };
     for (int i = 0; i < 2; i++) {
         kill(EVERYONE, signals[i]);
-        /* A process that was stopped has to be woken to see that it is to exit. */
+        /* A process that was stopped has to be woken to see that it is asked to exit. */
         kill(EVERYONE, SIGCONT);
         unsigned long deadline = hundredths() + GRACE;
         while (reap_all() && hundredths() < deadline)
             take_signal(&tenth);
     }
-    /* Whatever else was asked for in the meantime: it is being done. */
+    /* What else was asked for in the meantime is being done. */
     while (take_signal(&now) > 0)
         ;
 }
 
-/* Stops everyone, then the machine. Returns if the machine goes on all the same. */
+/* Stops every process, then the machine. Returns if the machine goes on all the same. */
 static void stop(int command)
 {
     stop_everyone();
@@ -370,22 +371,24 @@ static void stop(int command)
     pid_t child = _Fork();
     if (child > 0) {
         program = child; /* so its exit status is what counts */
-        /* Whatever comes now but SIGCHLD asks PID 1 not to wait for the disks. */
-        while (reap_all()) {
+        /* Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks. */
+        while (program) {
             int signal = take_signal(NULL);
             if (signal > 0 && signal != SIGCHLD)
                 break;
+            reap_all();
         }
     } else {
         sync();
         unmount_all();
     }
-    /* The child gets here; and PID 1, if it could have no child, does not wait for it any
-     * longer, or if it was killed, as where no memory is left. */
+    /* The child gets here; and PID 1, if it could have no child, if the child was killed, as
+     * where no memory is left, or if it does not wait any longer. */
     if (exit_status != 0)
         reboot(command);
     if (child == 0)
         _exit(0);
+    program = 0; /* if the child is still busy, it is nobody's program */
     request = 0;
 }
 
@@ -411,7 +414,7 @@ int main(int argc, char **argv)
         if (request)
             stop(request);
         int signal = take_signal(NULL);
-        /* Whatever came, so that no flood of other signals can keep PID 1 from it. */
+        /* Whatever signal came: no flood of other signals can keep PID 1 from reaping. */
         reap_all();
         switch (signal) {
         case -1:

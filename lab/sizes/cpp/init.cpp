@@ -315,7 +315,7 @@ class Init {
             if (request)
                 stop(*request);
             auto signal = take_signal();
-            // Whatever came, so that no flood of other signals can keep PID 1 from it.
+            // Whatever signal came: no flood of other signals can keep PID 1 from reaping.
             reap_all();
             if (signal)
                 heed(*signal);
@@ -391,23 +391,23 @@ class Init {
         }
     }
 
-    // Asks every process to exit, waits until they have, and kills those that have not.
+    // Asks every process to exit, waits until all have, and kills those that have not.
     void stop_everyone()
     {
         for (int signal : {SIGTERM, SIGKILL}) {
             kill(everyone, signal);
-            // A process that was stopped has to be woken to see that it is to exit.
+            // A process that was stopped has to be woken to see that it is asked to exit.
             kill(everyone, SIGCONT);
             unsigned long deadline = hundredths() + grace;
             while (reap_all() && hundredths() < deadline)
                 take_signal(&tenth);
         }
-        // Whatever else was asked for in the meantime: it is being done.
+        // What else was asked for in the meantime is being done.
         while (take_signal(&now))
             ;
     }
 
-    // Stops everyone, then the machine. Returns if the machine goes on all the same.
+    // Stops every process, then the machine. Returns if the machine goes on all the same.
     void stop(int command)
     {
         stop_everyone();
@@ -421,19 +421,20 @@ class Init {
         pid_t child = _Fork();
         if (child > 0) {
             program = child; // so its exit status is what counts
-            // Whatever comes now but SIGCHLD asks PID 1 not to wait for the disks.
-            while (reap_all() && take_signal().value_or(SIGCHLD) == SIGCHLD)
-                ;
+            // Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
+            while (program && take_signal().value_or(SIGCHLD) == SIGCHLD)
+                reap_all();
         } else {
             sync();
             unmount_all();
         }
-        // The child gets here; and PID 1, if it could have no child, does not wait for it
-        // any longer, or if it was killed, as where no memory is left.
+        // The child gets here; and PID 1, if it could have no child, if the child was killed,
+        // as where no memory is left, or if it does not wait any longer.
         if (exit_status != 0)
             reboot(command);
         if (child == 0)
             _exit(0);
+        program = 0; // if the child is still busy, it is nobody's program
         request.reset();
     }
 };

@@ -390,22 +390,22 @@ func (s *state) heed(received os.Signal) {
 	}
 }
 
-// Asks every process to exit, waits until they have, and kills those that have not.
+// Asks every process to exit, waits until all have, and kills those that have not.
 func (s *state) stopEveryone() {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		syscall.Kill(everyone, signal)
-		// A process that was stopped has to be woken to see that it is to exit.
+		// A process that was stopped has to be woken to see that it is asked to exit.
 		syscall.Kill(everyone, syscall.SIGCONT)
 		deadline := time.Now().Add(grace)
 		for s.reapAll() && time.Now().Before(deadline) {
 			wait(time.After(tenth))
 		}
 	}
-	// Whatever else was asked for in the meantime: it is being done.
+	// What else was asked for in the meantime is being done.
 	drain()
 }
 
-// Stops everyone, then the machine. Returns if the machine goes on all the same.
+// Stops every process, then the machine. Returns if the machine goes on all the same.
 func (s *state) stop(command int) {
 	s.stopEveryone()
 	// What is mounted in a container belongs to whoever made it.
@@ -420,15 +420,18 @@ func (s *state) stop(command int) {
 		seeToDisks()
 	} else {
 		s.program = child // so its exit status is what counts
-		// Whatever comes now but SIGCHLD asks PID 1 not to wait for the disks.
-		for s.reapAll() && wait(nil) == syscall.SIGCHLD {
+		// Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
+		for s.program != 0 && wait(nil) == syscall.SIGCHLD {
+			s.reapAll()
 		}
 	}
-	// PID 1 could have no child, does not wait for it any longer, or it was killed, as where
-	// no memory is left.
+	// PID 1 could have no child, the child was killed, as where no memory is left, or PID 1
+	// does not wait any longer.
 	if s.exitStatus != 0 {
 		syscall.Reboot(command)
 	}
+	// If the child is still busy, it is nobody's program.
+	s.program = 0
 	s.request = 0
 }
 
@@ -463,7 +466,7 @@ func main() {
 			s.stop(s.request)
 		}
 		received := wait(nil)
-		// Whatever came, so that no flood of other signals can keep PID 1 from it.
+		// Whatever signal came: no flood of other signals can keep PID 1 from reaping.
 		s.reapAll()
 		s.heed(received)
 	}

@@ -9,7 +9,7 @@
 use core::arch::{asm, global_asm};
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
-use core::ptr::{NonNull, null, null_mut};
+use core::ptr::{NonNull, null};
 use core::slice;
 
 /// Numbers of the kernel's, for x86_64.
@@ -25,6 +25,7 @@ mod kernel {
     pub const IOCTL: u32 = 16;
     pub const ACCESS: u32 = 21;
     pub const DUP2: u32 = 33;
+    pub const NANOSLEEP: u32 = 35;
     pub const GETPID: u32 = 39;
     pub const FORK: u32 = 57;
     pub const EXECVE: u32 = 59;
@@ -88,8 +89,6 @@ use kernel::*;
 /// How long processes may take to exit once they were told to, in hundredths of a second; and
 /// again once they were killed.
 const GRACE: u64 = 500;
-/// How long PID 1 sleeps at the most while that time runs, in nanoseconds.
-const TENTH: i64 = 100_000_000;
 /// How many children are reaped before the signals have their turn: else a flood of orphans
 /// could keep PID 1 from ever hearing that it is to stop.
 const TURN: i32 = 100;
@@ -99,10 +98,10 @@ const DEPTH: usize = 16;
 const SIZE: usize = 4000;
 /// Where a name from outside ends in a line, if it is longer than that.
 const NAME_END: u32 = 200;
-/// To kill(2): all but PID 1.
-const EVERYONE: i32 = -1;
+/// To kill(2): every process but PID 1.
+const ALL: i32 = -1;
 /// To wait4(2): any child.
-const ANYONE: i32 = -1;
+const ANY: i32 = -1;
 /// Exit statuses, as shells have them.
 const NOT_EXECUTABLE: i32 = 126;
 const NOT_FOUND: i32 = 127;
@@ -141,8 +140,8 @@ extern "C" fn main(stack: *const usize) -> ! {
         say(c"init: must run as PID 1\n", None, 0, 0);
         exit(1);
     }
-    // Whoever started this PID 1 may have ignored some.
-    (1..SIGNALS + 1).rev().for_each(reset_signal);
+    // The process that started PID 1 may have ignored some. (0 is no signal; the kernel says so.)
+    (0..SIGNALS + 1).rev().for_each(reset_signal);
     mount_all();
     open_console();
     catch_ctrl_alt_del();
@@ -157,7 +156,7 @@ extern "C" fn main(stack: *const usize) -> ! {
         }
         // Here PID 1 sleeps.
         let signal = take_signal(None);
-        // Whatever came: no flood of other signals can keep PID 1 from reaping.
+        // Whatever signal came: no flood of other signals can keep PID 1 from reaping.
         init.reap_all();
         match signal {
             0 | SIGCHLD => {}
@@ -316,10 +315,10 @@ impl Init {
                 0 => (c"init: pid # exited with status #\n", code, code),
                 _ => (c"init: pid # killed by signal #\n", signal, KILLED + signal),
             };
-            say(text, None, pid, number);
             if pid == self.program {
                 *self = Init { program: 0, exit_status, request: POWER_OFF };
             }
+            say(text, None, pid, number);
         }
         // There may be more. They are next, after the signals that ask PID 1 to stop: of those
         // that are pending, the kernel hands out the one with the lowest number first.
@@ -327,10 +326,10 @@ impl Init {
         true
     }
 
-    /// Stops everyone, then the machine. Returns if the machine goes on all the same.
+    /// Stops every process, then the machine. Returns if the machine goes on all the same.
     fn stop(&mut self) {
         let command = self.request;
-        self.stop_everyone();
+        self.stop_processes();
         // What is mounted in a container belongs to whoever made it.
         if !catch_ctrl_alt_del() {
             exit(self.exit_status);
@@ -342,40 +341,45 @@ impl Init {
         let child = fork();
         if child > 0 {
             self.program = child;
-            // Whatever comes now but news of the child asks PID 1 not to wait for the disks.
-            while self.reap_all() && matches!(take_signal(None), 0 | SIGCHLD) {}
+            // Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
+            while self.program != 0 && matches!(take_signal(None), 0 | SIGCHLD) {
+                self.reap_all();
+            }
         } else {
             sync();
             unmount_all();
         }
-        // The child gets here; and PID 1, unless the child has been here.
+        // The child gets here; and PID 1, if it could have no child, if the child was killed, or
+        // if it does not wait any longer. Not if the child has been here.
         if self.exit_status != 0 {
             reboot(command);
         }
         if child == 0 {
             exit(0);
         }
+        // If the child is still busy, it is nobody's program.
+        self.program = 0;
         self.request = 0;
     }
 
-    /// Asks every process to exit, waits until they have, and kills those that have not.
-    fn stop_everyone(&mut self) {
+    /// Asks every process to exit, waits until all have, and kills those that have not.
+    fn stop_processes(&mut self) {
         let mut signal = SIGTERM;
         loop {
-            kill(EVERYONE, signal);
-            // A process that was stopped has to be woken to see that it is to exit.
-            kill(EVERYONE, SIGCONT);
+            kill(ALL, signal);
+            // A process that was stopped has to be woken to see that it is asked to exit.
+            kill(ALL, SIGCONT);
             let deadline = hundredths().wrapping_add(GRACE);
             while self.reap_all() && hundredths() < deadline {
-                take_signal_within(TENTH);
+                take_signal(Some(&TENTH));
             }
             if signal == SIGKILL {
                 break;
             }
             signal = SIGKILL;
         }
-        // Whatever else was asked for in the meantime: it is being done.
-        while take_signal_within(0) > 0 {}
+        // What else was asked for in the meantime is being done.
+        while take_signal(Some(&NOW)) > 0 {}
     }
 }
 
@@ -391,7 +395,7 @@ fn unmount_all() {
         loop {
             match next() {
                 0 => break,
-                1..=b' ' => {
+                b' ' | b'\n' => {
                     // What begins with `/` is a mount point, or unmounting it is an error and
                     // no more. A word that does not fit is too long for a path.
                     if let Some(path) =
@@ -579,7 +583,7 @@ unsafe fn execve(argv: *const Word, envp: *const Option<Word>) -> i32 {
 fn wait() -> (i32, i32) {
     let mut status = 0i32;
     // SAFETY: writes the status, and no struct rusage.
-    let pid = unsafe { syscall!(WAIT4, ANYONE, &raw mut status, WNOHANG, null::<u8>()) };
+    let pid = unsafe { syscall!(WAIT4, ANY, &raw mut status, WNOHANG, null::<u8>()) };
     (pid as i32, status)
 }
 
@@ -608,6 +612,10 @@ fn reset_signal(signal: i32) {
 
 /// struct timespec: seconds, nanoseconds.
 type Time = [i64; 2];
+/// For a look at what is pending already.
+static NOW: Time = [0, 0];
+/// The longest that PID 1 sleeps while a deadline runs.
+static TENTH: Time = [0, 100_000_000];
 
 /// Sleeps until any signal is pending, but no longer than `timeout`, and takes it, the one with
 /// the lowest number first. Returns 0 if none came.
@@ -616,23 +624,18 @@ fn take_signal(timeout: Option<&Time>) -> i32 {
     let all = !0u64;
     let timeout = timeout.map_or(null(), |timeout| &raw const *timeout);
     // SAFETY: reads a set of the size given, and a time.
-    let signal =
-        unsafe { syscall!(RT_SIGTIMEDWAIT, &raw const all, null::<u8>(), timeout, SET_SIZE) }
-            as i32;
+    let signal = unsafe {
+        syscall!(RT_SIGTIMEDWAIT, &raw const all, null::<u8>(), timeout, SET_SIZE) as i32
+    };
     if signal > 0 {
         return signal;
     }
+    // If the kernel refuses this, PID 1 looks now and then instead of spinning.
     if signal != -EAGAIN {
-        // Where the kernel refuses this, PID 1 looks now and then instead of spinning.
-        // SAFETY: no descriptors.
-        unsafe { syscall!(POLL, null_mut::<u8>(), 0, 100) };
+        // SAFETY: reads a time.
+        unsafe { syscall!(NANOSLEEP, &raw const TENTH, null::<u8>()) };
     }
     0
-}
-
-/// The same with a number of nanoseconds, less than a second.
-fn take_signal_within(nanoseconds: i64) -> i32 {
-    take_signal(Some(&[0, nanoseconds]))
 }
 
 /// Hundredths of a second since some time in the past; a number next to the greatest where the
@@ -677,7 +680,6 @@ fn unmount(target: Word) -> i32 {
     unsafe { syscall!(UMOUNT2, target.as_ptr(), UMOUNT_NOFOLLOW) as i32 }
 }
 
-#[inline(never)]
 fn open(path: &'static CStr, flags: u32) -> i32 {
     // SAFETY: a C string.
     unsafe { syscall!(OPEN, path.as_ptr(), flags) as i32 }

@@ -340,7 +340,7 @@ impl Init {
         true
     }
 
-    /// Stops everyone, then the machine. Returns if the machine goes on all the same.
+    /// Stops every process, then the machine. Returns if the machine goes on all the same.
     fn stop(&mut self, command: i32, all: &c::SigSet) {
         self.stop_everyone(all);
         // What is mounted in a container belongs to whoever made it.
@@ -354,34 +354,39 @@ impl Init {
         let child = c::fork();
         if child > 0 {
             self.program = child;
-            // Whatever comes now but news of the child asks PID 1 not to wait for the disks.
-            while self.reap_all() && matches!(take_signal(all, None), None | Some(c::SIGCHLD)) {}
+            // Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
+            while self.program != 0 && matches!(take_signal(all, None), None | Some(c::SIGCHLD)) {
+                self.reap_all();
+            }
         } else {
             c::sync();
             unmount_all();
         }
-        // The child gets here; and PID 1, unless the child has been here.
+        // The child gets here; and PID 1, if it could have no child, if the child was killed, or
+        // if it does not wait any longer. Not if the child has been here.
         if self.exit_status != 0 {
             c::reboot(command);
         }
         if child == 0 {
             c::_exit(0);
         }
+        // If the child is still busy, it is nobody's program.
+        self.program = 0;
         self.request = None;
     }
 
-    /// Asks every process to exit, waits until they have, and kills those that have not.
+    /// Asks every process to exit, waits until all have, and kills those that have not.
     fn stop_everyone(&mut self, all: &c::SigSet) {
         for signal in [c::SIGTERM, c::SIGKILL] {
             c::kill(EVERYONE, signal);
-            // A process that was stopped has to be woken to see that it is to exit.
+            // A process that was stopped has to be woken to see that it is asked to exit.
             c::kill(EVERYONE, c::SIGCONT);
             let deadline = hundredths().wrapping_add(GRACE);
             while self.reap_all() && hundredths() < deadline {
                 take_signal(all, Some(&TENTH));
             }
         }
-        // Whatever else was asked for in the meantime: it is being done.
+        // What else was asked for in the meantime is being done.
         while take_signal(all, Some(&NOW)).is_some() {}
     }
 }
@@ -423,7 +428,8 @@ fn unmount_all() {
         let mut list = Vec::new();
         let _ = file.read_to_end(&mut list);
         // What begins with `/` is a mount point, or unmounting it is an error and no more.
-        for word in list.split(|byte| *byte <= b' ').filter(|word| word.starts_with(b"/")) {
+        let words = list.split(|byte| matches!(byte, b' ' | b'\n'));
+        for word in words.filter(|word| word.starts_with(b"/")) {
             let Ok(path) = CString::new(unescape(word)) else { continue };
             let path = path.as_ptr();
             // SAFETY: a C string.

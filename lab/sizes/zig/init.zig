@@ -20,10 +20,10 @@ const depth = 16;
 const size = 4000;
 /// Where a name from outside ends in a line, if it is longer than that.
 const name_end = 200;
-/// To kill(2): all but PID 1.
-const everyone = -1;
+/// To kill(2): every process but PID 1.
+const all = -1;
 /// To wait4(2): any child.
-const anyone = -1;
+const any = -1;
 /// Exit statuses, as shells have them.
 const not_executable = 126;
 const not_found = 127;
@@ -129,7 +129,7 @@ fn init(stack: [*]const usize) callconv(.c) noreturn {
         if (state.request != .CAD_OFF) state.stop(state.request);
         // Here PID 1 sleeps.
         const signal = take_signal(null);
-        // Whatever came: no flood of other signals can keep PID 1 from reaping.
+        // Whatever signal came: no flood of other signals can keep PID 1 from reaping.
         _ = state.reap_all();
         switch (signal) {
             SIGUSR1 => state.request = .HALT,
@@ -143,11 +143,11 @@ fn init(stack: [*]const usize) callconv(.c) noreturn {
 
 /// Passes a signal on to the program, if it is running: but not 0, which is none, and SIGCHLD,
 /// which is for PID 1. (In the loop, these two would make its `switch` a table of addresses.)
-noinline fn pass_on(program: i32, signal: i32) void {
+fn pass_on(program: i32, signal: i32) void {
     if (signal != 0 and signal != SIGCHLD and program != 0) kill(program, signal);
 }
 
-/// Whoever started this PID 1 may have ignored some.
+/// The process that started PID 1 may have ignored some.
 fn reset_signals() void {
     // struct sigaction: a handler, flags, a restorer, a set of signals.
     var default: [4]u64 = @splat(0);
@@ -268,19 +268,19 @@ const State = struct {
     noinline fn reap_all(state: *State) bool {
         for (0..turn) |_| {
             var status: i32 = 0;
-            const pid = system(.wait4, .{ anyone, &status, WNOHANG, 0 });
+            const pid = system(.wait4, .{ any, &status, WNOHANG, 0 });
             if (pid <= 0) return pid == 0;
             const signal = status & 0x7f;
             const code = status >> 8 & 0xff;
-            if (signal == 0) {
-                say("init: pid # exited with status #\n", null, pid, code);
-            } else {
-                say("init: pid # killed by signal #\n", null, pid, signal);
-            }
             if (pid == state.program) state.* = .{
                 .exit_status = if (signal == 0) code else killed + signal,
                 .request = .POWER_OFF,
             };
+            const text: Word, const number = switch (signal) {
+                0 => .{ "init: pid # exited with status #\n", code },
+                else => .{ "init: pid # killed by signal #\n", signal },
+            };
+            say(text, null, pid, number);
         }
         // There may be more. They are next, after the signals that ask PID 1 to stop: of those
         // that are pending, the kernel hands out the one with the lowest number first.
@@ -288,9 +288,9 @@ const State = struct {
         return true;
     }
 
-    /// Stops everyone, then the machine. Returns if the machine goes on all the same.
+    /// Stops every process, then the machine. Returns if the machine goes on all the same.
     fn stop(state: *State, command: Command) void {
-        state.stop_everyone();
+        state.stop_processes();
         // What is mounted in a container belongs to whoever made it.
         if (!catch_ctrl_alt_del()) exit(state.exit_status);
         // The disks may take as long as they need, so a child process sees to them, while PID 1
@@ -300,8 +300,8 @@ const State = struct {
         const child = system(.fork, .{});
         if (child > 0) {
             state.program = child;
-            // Whatever comes now but news of the child asks PID 1 not to wait for the disks.
-            while (state.reap_all()) switch (take_signal(null)) {
+            // Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
+            while (state.program != 0) : (_ = state.reap_all()) switch (take_signal(null)) {
                 0, SIGCHLD => {},
                 else => break,
             };
@@ -309,24 +309,27 @@ const State = struct {
             _ = system(.sync, .{});
             unmount_all();
         }
-        // The child gets here; and PID 1, unless the child has been here.
+        // The child gets here; and PID 1, if it could have no child, if the child was killed, or
+        // if it does not wait any longer. Not if the child has been here.
         if (state.exit_status != 0) _ = reboot(command);
         if (child == 0) exit(0);
+        // If the child is still busy, it is nobody's program.
+        state.program = 0;
         state.request = .CAD_OFF;
     }
 
-    /// Asks every process to exit, waits until they have, and kills those that have not.
-    fn stop_everyone(state: *State) void {
+    /// Asks every process to exit, waits until all have, and kills those that have not.
+    fn stop_processes(state: *State) void {
         var signal: i32 = SIGTERM;
         while (true) : (signal = SIGKILL) {
-            kill(everyone, signal);
-            // A process that was stopped has to be woken to see that it is to exit.
-            kill(everyone, SIGCONT);
+            kill(all, signal);
+            // A process that was stopped has to be woken to see that it is asked to exit.
+            kill(all, SIGCONT);
             const deadline = hundredths() +% grace;
             while (state.reap_all() and hundredths() < deadline) _ = take_signal_within(tenth);
             if (signal == SIGKILL) break;
         }
-        // Whatever else was asked for in the meantime: it is being done.
+        // What else was asked for in the meantime is being done.
         while (take_signal_within(0) > 0) {}
     }
 };
@@ -344,7 +347,7 @@ fn unmount_all() void {
         word.length = 0;
         while (true) switch (next()) {
             0 => break,
-            1...' ' => {
+            ' ', '\n' => {
                 // A word that does not fit is too long for a path.
                 if (word.as_word()) |path| unmount_one(path);
                 word.length = 0;
@@ -452,10 +455,10 @@ noinline fn block_signals(set: u64) void {
 /// Sleeps until any signal is pending, but no longer than `timeout`, and takes it, the one with
 /// the lowest number first. Returns 0 if none came.
 noinline fn take_signal(timeout: ?*const linux.timespec) i32 {
-    const all = ~@as(u64, 0);
-    const signal = system(.rt_sigtimedwait, .{ &all, 0, timeout, set_size });
+    const set = ~@as(u64, 0);
+    const signal = system(.rt_sigtimedwait, .{ &set, 0, timeout, set_size });
     if (signal > 0) return signal;
-    // Where the kernel refuses this, PID 1 looks now and then instead of spinning.
+    // If the kernel refuses this, PID 1 looks now and then instead of spinning.
     if (signal != -EAGAIN) _ = system(.poll, .{ 0, 0, 100 });
     return 0;
 }
