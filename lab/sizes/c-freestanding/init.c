@@ -13,11 +13,9 @@
 #include <linux/poll.h>
 #include <linux/reboot.h>
 #include <linux/time.h>
-#include <stdbool.h>
 
 enum {
     GRACE = 500,          /* hundredths of a second that processes may take to exit */
-    TENTH = 100,          /* a tenth of a second, in milliseconds */
     TURN = 100,           /* children that are reaped before signals have their turn */
     DEPTH = 16,           /* how deep mounts may be nested to be unmounted */
     NAME_END = 200,       /* where a name from outside ends in a line */
@@ -30,6 +28,7 @@ enum {
     ANY = -1,             /* to wait4(2): any child */
     SIGNALS = 64,         /* as many as there are */
     UMOUNT_NOFOLLOW = 8,  /* not in the headers for programs like this one */
+    F_OK = 0,
     WNOHANG = 1,
 };
 
@@ -88,6 +87,11 @@ static int fork(void)
 static int kill(int pid, int signal)
 {
     return sys2(__NR_kill, pid, signal);
+}
+
+static int access(const char *path, int mode)
+{
+    return sys2(__NR_access, path, mode);
 }
 
 static int unmount(const char *path, int flags)
@@ -198,7 +202,7 @@ static void reset_signals(void)
 
 /* A tenth of a second: the longest that PID 1 sleeps while a deadline runs. gcc would
  * align this to 16 bytes. */
-static const _Alignas(long) struct timespec tenth = { 0, TENTH * 1000000 };
+static const _Alignas(long) struct timespec tenth = { 0, 100000000 };
 
 /* Sleeps until a signal is pending, but no longer than `timeout`, and takes it.
  * Returns a negative number if there was none. */
@@ -229,7 +233,7 @@ static void mount_one(const char *target, const char *kind, int flags, const cha
  * engine, has prepared the rest, too. */
 static void mount_all(void)
 {
-    if (sys2(__NR_access, "/proc/mounts", 0) >= 0)
+    if (access("/proc/mounts", F_OK) >= 0)
         return;
     mount_one("/proc", "proc", MS_NODEV, 0);
     mount_one("/sys", "sysfs", MS_NODEV, 0);
@@ -347,7 +351,7 @@ static char **find_program(char **argv, char **otherwise)
 }
 
 /* Says why it cannot be executed. Returns what counts as its exit status. */
-CALLED static int cannot_run(const char *path, int returned)
+CALLED static int cannot_run(int returned, const char *path)
 {
     say("init: cannot run @: errno #\n", path, -returned, 0);
     return returned == -ENOENT ? NOT_FOUND : NOT_EXECUTABLE;
@@ -360,25 +364,25 @@ static void start_program(struct state *state, char **argv, char **envp)
     if (!child) { /* this process is to become the program */
         take_control();
         block_signals(0);
-        exit(cannot_run(*argv, sys3(__NR_execve, *argv, argv, envp)));
+        exit(cannot_run(sys3(__NR_execve, *argv, argv, envp), *argv));
     }
     if (child > 0) {
         state->program = child;
     } else {
-        state->exit_status = cannot_run(*argv, child);
+        state->exit_status = cannot_run(child, *argv);
         state->request = LINUX_REBOOT_CMD_POWER_OFF;
     }
 }
 
 /* Reaping. */
 
-/* Reaps the children that have exited. Returns whether any are left. */
-static bool reap_all(struct state *state)
+/* Reaps the children that have exited. Returns a negative number if none are left. */
+static int reap_all(struct state *state)
 {
     for (int turn = 0; turn < TURN; turn++) {
         int status, pid = sys4(__NR_wait4, ANY, &status, WNOHANG, 0);
         if (pid <= 0)
-            return pid == 0; /* some are left, and none of them has exited */
+            return pid; /* 0: some are left, and none of them has exited */
         const char *text = "init: pid # killed by signal #\n";
         int number = status & 0x7f, exit_status = KILLED + number;
         if (number == 0) {
@@ -395,33 +399,33 @@ static bool reap_all(struct state *state)
     /* There may be more. They are next, after the signals that ask PID 1 to stop: of
      * those that are pending, the kernel hands out the one with the lowest number first. */
     kill(PID_1, SIGCHLD);
-    return true;
+    return 0;
 }
 
 /* The teardown. */
 
-/* Sends every process a signal, and waits until all have exited, or the grace is over;
- * then sends SIGKILL to those that are left. */
-static void stop_everyone(struct state *state, int signal)
+/* Asks every process to exit, waits until all have, and kills those that have not. */
+static void stop_processes(struct state *state)
 {
-    kill(ALL, signal);
-    /* A process that was stopped has to be woken to see that it is asked to exit. */
-    kill(ALL, SIGCONT);
-    unsigned long deadline = hundredths() + GRACE;
-    while (reap_all(state) && hundredths() < deadline)
-        take_signal(&tenth);
-    if (signal != SIGKILL)
-        stop_everyone(state, SIGKILL);
+    for (int signal = SIGTERM;; signal = SIGKILL) {
+        kill(ALL, signal);
+        /* A process that was stopped has to be woken to see that it is asked to exit. */
+        kill(ALL, SIGCONT);
+        unsigned long deadline = hundredths() + GRACE;
+        while (reap_all(state) >= 0 && hundredths() < deadline)
+            take_signal(&tenth);
+        if (signal == SIGKILL)
+            break;
+    }
+    /* What else was asked for in the meantime is being done. */
+    while (take_signal(&(struct timespec){0}) > 0)
+        ;
 }
 
 /* Stops every process, then the machine. Returns if the machine goes on all the same. */
 static void stop(struct state *state, int command)
 {
-    stop_everyone(state, SIGTERM);
-    /* What else was asked for in the meantime is being done. */
-    struct timespec now = { 0, 0 };
-    while (take_signal(&now) > 0)
-        ;
+    stop_processes(state);
     /* Only the PID 1 of the whole machine is allowed to do this. The PID 1 of a part
      * of it, such as a container, leaves disks and machine to their owner. */
     if (reboot(LINUX_REBOOT_CMD_CAD_OFF) < 0)
@@ -449,6 +453,27 @@ static void stop(struct state *state, int command)
     /* If the child is still busy, it is nobody's program. */
     state->program = 0;
     state->request = 0;
+}
+
+/* The life of PID 1: takes signals until one asks it to stop, or the program has exited.
+ * Returns what reboot(2) is to do. */
+static int next_request(struct state *state)
+{
+    while (!state->request) {
+        /* Here PID 1 sleeps. */
+        int signal = take_signal(0);
+        /* Whatever signal came: no flood of other signals can keep PID 1 from reaping. */
+        reap_all(state);
+        if (signal == SIGUSR1)
+            return LINUX_REBOOT_CMD_HALT;
+        if (signal == SIGUSR2)
+            return LINUX_REBOOT_CMD_POWER_OFF;
+        if (signal == SIGTERM || signal == SIGINT) /* Ctrl-Alt-Del */
+            return LINUX_REBOOT_CMD_RESTART;
+        if (signal > 0 && signal != SIGCHLD && state->program)
+            kill(state->program, signal);
+    }
+    return state->request;
 }
 
 /* Called by _start with the address of what the kernel left on the stack: argc,
@@ -479,25 +504,8 @@ __attribute__((used)) static _Noreturn void init(long *stack)
      * anybody to read what it prints. */
     never_wait();
 
-    for (;;) {
-        int command = state.request;
-        if (!command) {
-            /* Here PID 1 sleeps. */
-            int signal = take_signal(0);
-            /* Whatever signal came: no flood of other signals can keep PID 1 from reaping. */
-            reap_all(&state);
-            if (signal == SIGUSR1)
-                command = LINUX_REBOOT_CMD_HALT;
-            else if (signal == SIGUSR2)
-                command = LINUX_REBOOT_CMD_POWER_OFF;
-            else if (signal == SIGTERM || signal == SIGINT) /* Ctrl-Alt-Del */
-                command = LINUX_REBOOT_CMD_RESTART;
-            else if (signal != SIGCHLD && signal > 0 && state.program)
-                kill(state.program, signal);
-        }
-        if (command)
-            stop(&state, command);
-    }
+    for (;;)
+        stop(&state, next_request(&state));
 }
 
 __asm__(".globl _start\n"
