@@ -5,7 +5,7 @@
 
 use crate::{cstr::ThinCStr, say::Buffer, say::say, sys::open};
 use core::ffi::CStr;
-use rustix::fs::{Access, Mode, OFlags, access, chmod, mkdir};
+use rustix::fs::{Access, Mode, OFlags, access, mkdir};
 use rustix::io::{Errno, close, read};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use rustix::stdio::stdin;
@@ -16,23 +16,22 @@ pub fn mount_all() {
     if cfg!(not(feature = "mounts")) || access(c"/proc/mounts", Access::EXISTS).is_ok() {
         return;
     }
-    mount_one(c"proc", c"/proc", MountFlags::NODEV);
-    mount_one(c"sysfs", c"/sys", MountFlags::NODEV);
-    mount_one(c"devtmpfs", c"/dev", MountFlags::empty());
-    mount_one(c"devpts", c"/dev/pts", MountFlags::empty());
-    mount_one(c"tmpfs", c"/run", MountFlags::NODEV);
-    // A new tmpfs is open to everyone.
-    let _ = chmod(c"/run", Mode::from_raw_mode(0o755));
+    mount_one(c"proc", c"/proc", MountFlags::NODEV, c"");
+    mount_one(c"sysfs", c"/sys", MountFlags::NODEV, c"");
+    mount_one(c"devtmpfs", c"/dev", MountFlags::empty(), c"");
+    mount_one(c"devpts", c"/dev/pts", MountFlags::empty(), c"");
+    // Unless it is told otherwise, a tmpfs is open to everyone.
+    mount_one(c"tmpfs", c"/run", MountFlags::NODEV, c"mode=755");
 }
 
 /// Mounts one file system. Nothing on these is ever to be executed.
-fn mount_one(kind: &'static CStr, path: &'static CStr, flags: MountFlags) {
-    let (kind, path) = (ThinCStr::of(kind), ThinCStr::of(path));
+fn mount_one(kind: &'static CStr, path: &'static CStr, flags: MountFlags, data: &'static CStr) {
+    let (kind, path, data) = (ThinCStr::of(kind), ThinCStr::of(path), ThinCStr::of(data));
     // It may be there; and if it cannot be made, mount(2) will say so.
     let _ = mkdir(path.as_c_str(), Mode::from_raw_mode(0o755));
     let flags = flags | MountFlags::NOSUID | MountFlags::NOEXEC;
     // The source is a mere name for these: the same again.
-    match mount(kind.as_c_str(), path.as_c_str(), kind.as_c_str(), flags, None) {
+    match mount(kind.as_c_str(), path.as_c_str(), kind.as_c_str(), flags, data.as_c_str()) {
         // Where PID 1 may not mount, or something is mounted, there is nothing to say of it.
         Ok(()) | Err(Errno::PERM | Errno::BUSY) => {}
         Err(error) => say(c"init: cannot mount @: errno #\n", Some(path), error.raw_os_error(), 0),

@@ -37,7 +37,6 @@ const SIGNATURES: &[(Sysno, &[Kind])] = &[
     (Sysno::exit, &[Number]),
     (Sysno::faccessat, &[Number, Text, Number]),
     (Sysno::fork, &[]),
-    (Sysno::fchmodat, &[Number, Text, Flags]),
     (Sysno::getpid, &[]),
     (Sysno::ioctl, &[Number, Flags]),
     (Sysno::kill, &[Number, Sig]),
