@@ -47,7 +47,7 @@ pub unsafe fn prepare(
 }
 
 /// Passes a signal on to the program. SIGTERM also begins its grace time, in which signals are
-/// passed on as before; then everyone is stopped.
+/// passed on as before; then every process is stopped.
 pub fn pass_on(init: &mut Init, signal: Signal) {
     signals::pass_on(init, signal);
     if signal != Signal::TERM {
@@ -64,8 +64,8 @@ pub fn pass_on(init: &mut Init, signal: Signal) {
     init.is_over = true;
 }
 
-/// execve(2) for the first word of `argv`; a name without `/` is looked up in the PATH of the environment, as execvp(3) does.
-/// Returns only if it failed.
+/// execve(2); a name without `/` is looked up in the PATH of the environment, as execvp(3) does
+/// it. Returns only if it failed.
 ///
 /// # Safety
 ///

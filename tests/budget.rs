@@ -85,8 +85,8 @@ fn build_changed(file: &str, old: &str, new: &str) -> Output {
 fn no_panic_can_be_reached() {
     // That the init was linked is the proof. This is the proof that it is one:
     // with an index that may go out of bounds, it cannot be linked.
-    let old = "signals::block(signals::TAKEN);\n";
-    let new = "signals::block(signals::TAKEN);\n    sys::exit([1, 2, 3][sys::fork() as usize]);\n";
+    let old = "signals::block(signals::ALL);\n";
+    let new = "signals::block(signals::ALL);\n    sys::exit([1, 2, 3][sys::fork() as usize]);\n";
     let output = build_changed("src/main.rs", old, new);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{said}");
@@ -99,15 +99,15 @@ fn no_panic_can_be_reached() {
     let output = build_changed(
         "src/main.rs",
         old,
-        "signals::block(signals::TAKEN);\n    sys::exit(sys::fork());\n",
+        "signals::block(signals::ALL);\n    sys::exit(sys::fork());\n",
     );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 fn nothing_writable_can_be_linked() {
-    let old = "signals::block(signals::TAKEN);\n";
-    let new = "signals::block(signals::TAKEN);\n    static COUNT: core::sync::atomic::AtomicI32 = core::sync::atomic::AtomicI32::new(0);\n    sys::exit(COUNT.fetch_add(sys::fork(), core::sync::atomic::Ordering::Relaxed));\n";
+    let old = "signals::block(signals::ALL);\n";
+    let new = "signals::block(signals::ALL);\n    static COUNT: core::sync::atomic::AtomicI32 = core::sync::atomic::AtomicI32::new(0);\n    sys::exit(COUNT.fetch_add(sys::fork(), core::sync::atomic::Ordering::Relaxed));\n";
     let output = build_changed("src/main.rs", old, new);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("something is writable"), "{said}");

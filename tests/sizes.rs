@@ -406,6 +406,22 @@ fn results() -> BTreeMap<String, (u64, String)> {
     text.lines().filter_map(row).collect()
 }
 
+/// Whether so many bytes are close enough to what C takes.
+fn is_close(bytes: u64, to_c: u64) -> bool {
+    bytes * 100 <= to_c * 115
+}
+
+#[test]
+fn the_init_is_close_to_careful_c() {
+    let results = results();
+    let bytes = |title: &str| results[title].0;
+    let (init, c) = (bytes("picoinit"), bytes("C, freestanding, gcc"));
+    println!("picoinit: {init} bytes, C: {c}");
+    assert!(is_close(init, c), "picoinit has {init} bytes, C {c}");
+    // The same in Rust with the standard library is not.
+    assert!(!is_close(bytes("Rust, std, glibc, static"), c));
+}
+
 #[test]
 fn the_table_is_true() {
     let results = results();
