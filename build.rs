@@ -20,27 +20,26 @@ fn main() {
         exit(1);
     }
 
-    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    for argument in [
-        // No C library and no C start code: `_start` is ours.
-        "-nostartfiles",
-        "-nostdlib",
-        "-static",
-        // Loaded where it was linked, without a loader to relocate it.
-        "-no-pie",
-        // Strings that end alike are stored once: "/proc" has "proc" in it.
-        "-Wl,-O2",
-        // The layout of the file.
-        &format!("-Wl,-T,{root}/src/link.ld"),
-    ] {
-        println!("cargo::rustc-link-arg-bins={argument}");
+    // For another CPU than this machine's, rustup's linker runs by itself, because the C compiler
+    // here knows only its own CPU; else the C compiler calls the linker, and adds to it.
+    let for_linker = if flags.contains("linker-flavor=ld.lld") { "" } else { "-Wl," };
+    if !for_linker.is_empty() {
+        // No C library and no C start code: `_start` is ours. No loader to relocate it, either.
+        for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {
+            println!("cargo::rustc-link-arg-bins={argument}");
+        }
     }
+    // Strings that end alike are stored once: "/proc" has "proc" in it.
+    println!("cargo::rustc-link-arg-bins={for_linker}-O2");
+    // The layout of the file.
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    println!("cargo::rustc-link-arg-bins={for_linker}-T{root}/src/link.ld");
 
     // What link.ld lays out is the whole file. With the profile `symbols`, it is
     // one section of an ELF file, which has room for symbols and line numbers, too.
     let is = |name, value: &str| env::var(name).is_ok_and(|found| found == value);
     let keeps_symbols = is("PROFILE", "release") && is("DEBUG", "true");
     if !keeps_symbols {
-        println!("cargo::rustc-link-arg-bins=-Wl,--oformat=binary");
+        println!("cargo::rustc-link-arg-bins={for_linker}--oformat=binary");
     }
 }
