@@ -64,7 +64,7 @@ panic: check
 
 # A machine without anything that it does not need: no graphics, no disk, no network.
 HARDWARE = $(QEMU) -accel $(accel) -M pc -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config -display none \
-	-kernel $(call quote,$(kernel))
+	-kernel $(call quote,$(image))
 
 # Two serial ports: /dev/ttyS0 is the console, which is for people, and kept in a file, too. A program
 # reports its status on /dev/ttyS1, because the kernel writes to the console at any moment.
@@ -76,9 +76,10 @@ CONSOLE  = mux=off,signal=on
 # QEMU exits when the machine restarts, which it does as soon as the kernel has panicked (panic=-1).
 RESTART  = -no-reboot
 WORDS    = panic=-1
+# cryptomgr.notests: nothing here needs the ciphers that the kernel would test for half a second.
 # no_timer_check: on a busy host, an emulated timer may tick too late for the kernel, which then
 # says that the BIOS is broken, even with `quiet`. Under KVM, it skips this check by itself.
-CMDLINE  = console=ttyS0 $(WORDS) no_timer_check VERDICT=/dev/ttyS1 $(APPEND)
+CMDLINE  = console=ttyS0 $(WORDS) no_timer_check cryptomgr.notests VERDICT=/dev/ttyS1 $(APPEND)
 
 ## build     only build /init
 build:

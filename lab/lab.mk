@@ -48,7 +48,8 @@ quote = '$(subst ','\'',$(1))'
 
 # Each is looked for once, when it is needed.
 kernel     = $(eval kernel := $(call find,lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))))$(kernel)
-accel      = $(eval accel := $(call find,lab/accel.sh $(ACCEL) $(BUILD)/accel $(QEMU) $(call quote,$(kernel))))$(accel)
+image      = $(eval image := $(call find,lab/vmlinux.sh $(call quote,$(kernel)) $(BUILD)/vmlinux))$(image)
+accel      = $(eval accel := $(call find,lab/accel.sh $(ACCEL) $(BUILD)/accel $(QEMU) $(call quote,$(image))))$(accel)
 uml-kernel = $(eval uml-kernel := $(call find,lab/uml-kernel.sh $(BUILD)/uml $(call quote,$(KERNEL))))$(uml-kernel)
 find       = $(or $(shell $(1)),$(error the line above says what is missing))
 
@@ -136,6 +137,15 @@ bench: bench-tools build lab-tool $(PEERS)
 	$(LAB) bench --init $(INIT) --packages $(BUILD)/peers --scratch $(BUILD)/bench --output $(call tables,bench)
 	$(call record-hint,bench)
 
+## bench-boot  how long a machine takes to boot, as make run boots it and otherwise
+bench-boot: BOOTS = 7
+bench-boot: check pack
+	lab/tools.sh setarch
+	lab/bench-boot.sh $(call tables,BOOT.md) $(BOOTS) $(call quote,$(kernel)) $(call quote,$(image)) \
+	$(call quote,$(if $(KERNEL),,$(uml-kernel))) $(ARCHIVE) $(HARDWARE)
+	$(call record-hint,BOOT.md)
+	rm -rf $(BOOT)
+
 ## sizes     the same job in many languages: bytes, memory, times
 # An init that lacks duties, or one of yours beside it, is nothing to record.
 sizes: check build lab-tool
@@ -211,5 +221,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal try experiments experiment page lab-tool test-tools bench-tools bench sizes \
+.PHONY: check-duties check terminal try experiments experiment page lab-tool test-tools bench-tools bench bench-boot sizes \
 	ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

@@ -425,6 +425,82 @@ fn missing_tools_are_installed_by_root_or_through_sudo() {
 }
 
 #[test]
+fn a_kernel_is_decompressed_once_or_booted_as_it_is() {
+    let (_, said) =
+        run("lab/kernel.sh", &["build/kernel", &std::env::var("KERNEL").unwrap_or_default()]);
+    let kernel = said.lines().last().expect("a kernel").to_string();
+    let folder = TempDir::new();
+    let image = |kernel: &str, into: &str, path: &str| {
+        let mut command = command("lab/vmlinux.sh");
+        command.args([kernel, &folder.join(into)]).env("PATH", path);
+        let (status, said) = Session::piped(command).end();
+        assert_eq!(status, Some(0), "{said}");
+        said.trim_end().to_string()
+    };
+    let path = std::env::var("PATH").expect("a PATH");
+    let decompressed = image(&kernel, "made", &path);
+    if decompressed == kernel {
+        return skip("this kernel cannot be started decompressed");
+    }
+    let made = folder.join("made");
+    assert!(decompressed.starts_with(&made), "{decompressed}");
+    let bytes = fs::read(Path::new(ROOT).join(&decompressed)).expect("read it");
+    assert_eq!(&bytes[..4], b"\x7fELF");
+    // Once it is there, nothing is decompressed; and until it is, that takes a decompressor.
+    let poor = Stubs::new(&[]);
+    poor.add_real(&["sh", "stat", "od", "tr", "tail", "head", "grep", "mkdir", "rm", "mv"]);
+    assert_eq!(image(&kernel, "made", &poor.only()), decompressed);
+    assert_eq!(image(&kernel, "poor", &poor.only()), kernel);
+    // It cannot be kept; it is damaged; it is none.
+    fs::write(folder.path().join("file"), "").expect("write a file");
+    assert_eq!(image(&kernel, "file/below", &path), kernel);
+    let whole = fs::read(Path::new(ROOT).join(&kernel)).expect("read the kernel");
+    let cut = folder.join("cut");
+    fs::write(&cut, &whole[..whole.len() / 2]).expect("write a file");
+    assert_eq!(image(&cut, "cut.d", &path), cut);
+    let none = folder.join("none");
+    write_kernel(Path::new(&none));
+    assert_eq!(image(&none, "none.d", &path), none);
+    // A name with blanks, and quotes.
+    let odd = folder.join("a 'kernel'");
+    fs::write(&odd, &whole).expect("write a file");
+    assert!(image(&odd, "odd", &path).ends_with("/a 'kernel'"));
+    assert_ne!(image(&odd, "odd", &path), odd);
+    // Another kernel takes its place.
+    let other = image(&kernel, "odd", &path);
+    assert!(other.starts_with(&folder.join("odd")), "{other}");
+    assert_eq!(fs::read_dir(folder.path().join("odd")).expect("read").count(), 1);
+}
+
+#[test]
+fn boots_are_measured_side_by_side() {
+    let folder = TempDir::new();
+    let table = folder.join("tables/BOOT.md");
+    let measure = |image: &str, says: &str| {
+        let qemu = folder.script("qemu", &format!("sleep 0.1; echo '{says}'; sleep 0.1"));
+        let words = [&table, "3", "kernel", image, "", "initramfs", &qemu, "-accel", "tcg"];
+        run("lab/bench-boot.sh", &words)
+    };
+    let rows = |said: &str| said.lines().filter(|line| line.starts_with("| QEMU")).count();
+    let (status, said) = measure("image", "demo: I am the program");
+    assert_eq!((status, rows(&said)), (Some(0), 3), "{said}");
+    // The first line comes a tenth of a second after the start, and as long before power off.
+    let row = said.lines().find(|line| line.contains(": make run |")).expect("a row");
+    let seconds = |cell: &str| cell.trim().split(' ').next()?.parse::<f64>().ok();
+    let times: Vec<f64> = row.split('|').filter_map(seconds).collect();
+    assert!(times.len() == 2 && times[0] >= 0.1 && times[1] - times[0] > 0.08, "{row}");
+    // A kernel that is booted as it is has no third row.
+    let (status, said) = measure("kernel", "demo: I am the program");
+    assert_eq!((status, rows(&said)), (Some(0), 2), "{said}");
+    // A boot that fails is no result, and leaves the table as it was.
+    let before = fs::read(Path::new(ROOT).join(&table)).expect("read the table");
+    let (status, said) = measure("image", "Kernel panic");
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(": the demo did not start. Try: make run"), "{said}");
+    assert_eq!(fs::read(Path::new(ROOT).join(&table)).expect("read the table"), before);
+}
+
+#[test]
 fn a_compiler_that_cannot_link_counts_as_missing() {
     let folder = TempDir::new();
     let look = |cc: &str| {

@@ -1,0 +1,71 @@
+#!/bin/sh
+# bench-boot.sh TABLE BOOTS KERNEL IMAGE UML INITRAMFS QEMU... : writes into TABLE how long it takes
+# from the start of a machine to the first line of the demo and to power off. KERNEL is booted as it
+# is, and IMAGE as `make run` boots it; UML is User-mode Linux. They take turns, BOOTS times.
+set -eu
+
+table=$1 boots=$2 kernel=$3 image=$4 uml=$5 initramfs=$6
+shift 6
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+: >"$work/times"
+
+# Boots once, and writes down both times in milliseconds.
+boot() { # NAME COMMAND...
+    name=$1
+    shift
+    begin=$(date +%s%N)
+    first=$("$@" </dev/null 2>&1 | { grep -am 1 -q 'demo: I am the program' && date +%s%N; cat >/dev/null; })
+    end=$(date +%s%N)
+    [ "$first" ] || {
+        echo "picoinit: $name: the demo did not start. Try: make run" >&2
+        exit 1
+    }
+    echo "$name	$(((first - begin) / 1000000))	$(((end - begin) / 1000000))" >>"$work/times"
+}
+
+qemu() { # NAME KERNEL WORDS COMMAND...
+    name=$1 booted=$2 words=$3
+    shift 3
+    boot "$name" "$@" -kernel "$booted" -initrd "$initramfs" -serial stdio -no-reboot \
+        -append "console=ttyS0 panic=-1 no_timer_check$words"
+}
+
+# The third of five, the fourth of seven; and the least and the greatest.
+median() { # NAME COLUMN
+    awk -F '\t' -v name="$1" -v column="$2" '$1 == name { print $column }' "$work/times" | sort -n |
+        awk '{ time[NR] = $1 } END { printf "%.2f (%.2f to %.2f)", time[int((NR + 1) / 2)] / 1000, time[1] / 1000, time[NR] / 1000 }'
+}
+
+as_is="QEMU, the kernel decompresses itself"
+no_tests="QEMU, and cryptomgr.notests"
+decompressed="QEMU, decompressed before, and cryptomgr.notests: make run"
+user_mode="User-mode Linux: make run VM=uml"
+round=0
+while [ $round -lt "$boots" ]; do
+    round=$((round + 1))
+    echo "picoinit: round $round of $boots" >&2
+    qemu "$as_is" "$kernel" "" "$@"
+    qemu "$no_tests" "$kernel" " cryptomgr.notests" "$@"
+    [ "$image" = "$kernel" ] || qemu "$decompressed" "$image" " cryptomgr.notests" "$@"
+    # Without a panic, it exits by itself.
+    [ ! "$uml" ] || HOME=$work boot "$user_mode" setarch -R "$uml" "uml_dir=$work/" mem=256M \
+        "initrd=$initramfs" root=98:0 console=tty0 con=null con0=null,fd:1 panic=-1 noreboot
+done
+
+{
+    echo "# Boot times"
+    echo
+    echo "What \`make bench-boot\` measured on $(date +%F): seconds from the start of the machine, the median of $boots boots, and the least and the greatest."
+    echo "The machines took turns on $(nproc) processors ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), under $("$1" --version | sed 's/^QEMU emulator version \([^ ]*\).*/QEMU \1/; q') ($3). The kernel is ${kernel##*/}."
+    echo
+    echo "| machine | first line of the demo | power off |"
+    echo "|---|---:|---:|"
+    for name in "$as_is" "$no_tests" "$decompressed" "$user_mode"; do
+        ! grep -q "^$name	" "$work/times" || echo "| $name | $(median "$name" 2) | $(median "$name" 3) |"
+    done
+} >"$work/table"
+mkdir -p "$(dirname "$table")"
+mv "$work/table" "$table"
+cat "$table"
