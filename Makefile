@@ -16,6 +16,8 @@ INIT       ?= $(TARGET)/init
 WITHOUT    ?=
 #: ONLY the only duties that /init is to have
 ONLY       ?=
+#: CPU the machine's processor: x86_64, aarch64 or riscv64; else the same as here
+CPU        ?= $(HOST)
 #: KERNEL the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 KERNEL     ?=
 #: APPEND words to add to the kernel's command line
@@ -25,18 +27,17 @@ MEM        ?= 256
 #: CPUS how many processors it has
 CPUS       ?= 1
 #: QEMU the emulator
-QEMU       ?= qemu-system-x86_64
+QEMU       ?= qemu-system-$(CPU)
 #: QEMU_EXTRA arguments to add to the emulator's
 QEMU_EXTRA ?=
 #: ACCEL auto, kvm or tcg (emulation); auto tries whether KVM works
 ACCEL      ?= auto
 #: TIMEOUT seconds after which a boot counts as hung
 TIMEOUT    ?= 120
-#: V 1: show every command
-V          ?=
 
-TARGET  = target/x86_64-unknown-linux-gnu/release
-BUILD  := build
+HOST   := $(shell uname -m)
+TARGET  = target/$(call cpu,1)/release
+BUILD  := build$(if $(filter-out $(HOST),$(CPU)),/$(CPU))
 # The files of this boot: those of two boots at a time are kept apart by make's PID.
 BOOT   := $(BUILD)/boot.$(shell echo $$PPID)
 TREE    = $(firstword $(wildcard initramfs/$(ROOTFS)/. $(ROOTFS)/.))
@@ -63,27 +64,26 @@ panic: check
 	lab/boot.sh panic $(TIMEOUT) $(BOOT) $(MACHINE)
 
 # A machine without anything that it does not need: no graphics, no disk, no network.
-HARDWARE = $(QEMU) -accel $(accel) -M pc -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config -display none \
+HARDWARE = $(QEMU) -accel $(accel) $(machine) -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config -display none \
 	-kernel $(call quote,$(image))
 
-# Two serial ports: /dev/ttyS0 is the console, which is for people, and kept in a file, too. A program
-# reports its status on /dev/ttyS1, because the kernel writes to the console at any moment.
+# Two serial ports: one is the console, which is for people, and kept in a file, too. A program
+# reports its status on the other, because the kernel writes to the console at any moment.
 MACHINE  = $(HARDWARE) $(INITRD) -append $(call quote,$(CMDLINE)) \
 	-chardev stdio,id=console,logfile=$(BOOT)/console.log,$(CONSOLE) \
-	-serial chardev:console -serial file:$(BOOT)/verdict $(RESTART) $(QEMU_EXTRA)
+	-chardev file,id=report,path=$(BOOT)/verdict \
+	-serial chardev:console -device $(call cpu,4),chardev=report $(RESTART) $(QEMU_EXTRA)
 INITRD   = -initrd $(BOOT)/initramfs.cpio
 CONSOLE  = mux=off,signal=on
 # QEMU exits when the machine restarts, which it does as soon as the kernel has panicked (panic=-1).
 RESTART  = -no-reboot
 WORDS    = panic=-1
 # cryptomgr.notests: nothing here needs the ciphers that the kernel would test for half a second.
-# no_timer_check: on a busy host, an emulated timer may tick too late for the kernel, which then
-# says that the BIOS is broken, even with `quiet`. Under KVM, it skips this check by itself.
-CMDLINE  = console=ttyS0 $(WORDS) no_timer_check cryptomgr.notests VERDICT=/dev/ttyS1 $(APPEND)
+CMDLINE  = console=$(call cpu,2) $(WORDS)$(timer) cryptomgr.notests VERDICT=/dev/$(call cpu,3) $(APPEND)
 
 ## build     only build /init
 build:
-	cargo build --release $(FEATURES)
+	cargo build --release --target $(call cpu,1) $(CROSS) $(FEATURES)
 
 ## archive   only pack the initramfs, into build/: /init, and the files of ROOTFS
 archive: check pack

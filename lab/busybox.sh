@@ -2,6 +2,7 @@
 # busybox.sh DIRECTORY FILE [TREE] : finds a BusyBox for a machine that has no C library.
 # That is FILE, if it is linked statically; or, without one, Debian's or Ubuntu's, downloaded
 # to DIRECTORY without root. Copies it to TREE/bin, if TREE/bin/sh is a link to what is not there.
+# CPU, in the environment, is as make was given it.
 set -eu
 
 directory=$1 file=$2 tree=${3:-}
@@ -44,8 +45,10 @@ has_loader() {
 [ -f "$file" ] || fail ": there is no such file"
 [ -r "$file" ] || fail " cannot be read by you"
 [ -x "$file" ] || fail " is not executable"
-# The first word is that of every ELF file, and 62 is x86_64.
-[ "$(number 0 4)" = 1179403647 ] && [ "$(number 18 2)" = 62 ] && grep -aq BusyBox "$file" ||
-    fail " is not a BusyBox for x86_64"
+cpu=${CPU:-$(uname -m)}
+case $cpu in x86_64) machine=62 ;; aarch64) machine=183 ;; *) machine=243 ;; esac # elf(5)
+# The first word is that of every ELF file.
+[ "$(number 0 4)" = 1179403647 ] && [ "$(number 18 2)" = $machine ] && grep -aq BusyBox "$file" ||
+    fail " is not a BusyBox for $cpu"
 ! has_loader || fail " is not linked statically: it needs a C library, which the machine does not have"
 [ ! "$tree" ] || cp "$file" "$tree/bin/busybox"

@@ -17,10 +17,18 @@ one_of() { # WORD...
     refuse ": it is one of: $*"
 }
 
+host=$(uname -m)
 VM='' WITHOUT='' ONLY=''
 for setting; do
     name=${setting%%=*} value=${setting#*=}
     case $name in
+    CPU) one_of x86_64 aarch64 riscv64 ;;
+    NATIVE)
+        [ ! "$value" ] || [ "$CPU" = "$host" ] || {
+            name=CPU value=$CPU
+            refuse ": this is done for the CPU of this machine only, $host"
+        }
+        ;;
     VM) one_of qemu uml ;;
     MEM) number 1 "a number of megabytes, such as 256" ;;
     CPUS) number 1 "a number of processors, such as 2" ;;
@@ -53,7 +61,7 @@ for setting; do
         ;;
     QEMU)
         # The usual one can be installed.
-        [ "$value" = qemu-system-x86_64 ] || command -v "$value" >/dev/null || refuse ": there is no such program"
+        [ "$value" = "qemu-system-$CPU" ] || command -v "$value" >/dev/null || refuse ": there is no such program"
         ;;
     ACCEL) [ "$value" = auto ] || [ "$value" = tcg ] || lab/accel.sh "$value" - - - >/dev/null ;;
     BUSYBOX) [ ! "$value" ] || lab/busybox.sh - "$value" ;;
@@ -72,7 +80,12 @@ for name in DISK PRESS; do
     [ "$value" ] || continue
     [ ! "$NO_EXTRAS" ] || refuse ": that is for make try only"
     [ "$VM" = qemu ] || refuse ": that is for VM=qemu only"
+    [ "$CPU" = x86_64 ] || refuse ": that is for CPU=x86_64 only"
 done
+name=CPU value=$CPU
+[ "$VM" = qemu ] || [ "$CPU" = "$host" ] || refuse ": with VM=uml, it can only be that of this machine, $host"
+name=ACCEL value=$ACCEL
+[ "$ACCEL" != kvm ] || [ "$CPU$host" = x86_64x86_64 ] || refuse ": with CPU=$CPU, the machine is emulated: try ACCEL=tcg"
 name=CPUS value=$CPUS
 [ "$VM" = qemu ] || [ "$CPUS" = 1 ] || refuse ": with VM=uml, there is one processor"
 if [ "$KERNEL" ] && [ "$VM" = qemu ]; then lab/kernel.sh - "$KERNEL" >/dev/null; fi
@@ -83,6 +96,6 @@ if ! mkdir -p build 2>/dev/null || ! [ -w build ] || ! [ -w . ]; then
     exit 1
 fi
 # What a boot left behind that was killed: its number is that of a make that is gone.
-for folder in build/boot.*; do
+for folder in build/boot.* build/*/boot.*; do
     [ ! -d "$folder" ] || [ -e "/proc/${folder##*.}" ] || rm -rf "$folder"
 done

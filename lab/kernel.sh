@@ -1,15 +1,24 @@
 #!/bin/sh
 # kernel.sh DIRECTORY [KERNEL] : prints the path of a kernel to boot. That is
 # KERNEL; or the newest in /boot that can be read; or the distribution's own,
-# downloaded to DIRECTORY without root.
+# downloaded to DIRECTORY without root. CPU, in the environment, is as make was given it.
 set -eu
 
 directory=$1
 kernel=${2:-}
 
-# A kernel for x86 says so at offset 514 (Documentation/arch/x86/boot.rst).
+host=$(uname -m)
+cpu=${CPU:-$host}
+# What a kernel says of itself, and where: Documentation/arch/x86/boot.rst, arm64/booting.rst,
+# riscv/boot-image-header.rst. Of the packages, Debian's come first, then Ubuntu's; the small ones first.
+case $cpu in
+aarch64) offset=56 magic=ARMd form="an Image" packages="linux-image-cloud-arm64 linux-image-arm64" ;;
+riscv64) offset=56 magic=$(printf 'RSC\005') form="an Image" packages=linux-image-riscv64 ;;
+*) offset=514 magic=HdrS form="a bzImage" packages="linux-image-cloud-amd64 linux-image-amd64" ;;
+esac
+
 is_kernel() {
-    [ "$(dd if="$1" bs=1 skip=514 count=4 2>/dev/null)" = HdrS ]
+    [ "$(dd if="$1" bs=1 skip=$offset count=4 2>/dev/null | tr -d '\0')" = "$magic" ]
 }
 
 if [ "$kernel" ]; then
@@ -18,7 +27,7 @@ if [ "$kernel" ]; then
     elif ! [ -r "$kernel" ]; then
         echo "picoinit: KERNEL=$kernel cannot be read by you. Try: sudo chmod a+r $kernel" >&2
     elif [ -d "$kernel" ] || ! is_kernel "$kernel"; then
-        echo "picoinit: KERNEL=$kernel is not a Linux kernel for x86 (a bzImage, such as /boot/vmlinuz-*)" >&2
+        echo "picoinit: KERNEL=$kernel is not a Linux kernel for $cpu ($form, such as /boot/vmlinuz-*)" >&2
     else
         echo "$kernel"
         exit 0
@@ -27,7 +36,7 @@ if [ "$kernel" ]; then
 fi
 
 unreadable=
-for candidate in $(ls /boot/vmlinuz-* 2>/dev/null | sort -rV); do
+for candidate in $([ "$cpu" != "$host" ] || ls /boot/vmlinu[xz]-* 2>/dev/null | sort -rV); do
     if ! [ -r "$candidate" ]; then
         unreadable=$candidate
     elif is_kernel "$candidate"; then
@@ -38,7 +47,7 @@ done
 
 # In a package, it is in /boot or, in newer ones, beside its modules.
 unpacked() {
-    for candidate in "$directory"/boot/vmlinuz-* "$directory"/usr/lib/modules/*/vmlinuz; do
+    for candidate in "$directory"/boot/vmlinu[xz]-* "$directory"/usr/lib/modules/*/vmlinuz; do
         if [ -r "$candidate" ] && is_kernel "$candidate"; then
             echo "$candidate"
             exit 0
@@ -49,12 +58,10 @@ unpacked() {
 unpacked
 if [ "$unreadable" ]; then
     echo "picoinit: $unreadable is readable by root only; downloading a readable copy" >&2
-else
+elif [ "$cpu" = "$host" ]; then
     echo "picoinit: there is no kernel in /boot; downloading the distribution's" >&2
 fi
-# Debian's, then Ubuntu's; the small ones first.
-"$(dirname "$0")"/package.sh "$directory" \
-    linux-image-cloud-amd64 linux-image-amd64 linux-image-virtual linux-image-generic || {
+"$(dirname "$0")"/package.sh "$directory" $packages linux-image-virtual linux-image-generic || {
     echo "picoinit: no kernel to boot. Name one with: make run KERNEL=/path/to/vmlinuz" >&2
     exit 1
 }

@@ -1,6 +1,8 @@
 # What the Makefile leaves out: what is checked and looked for before anything is built,
 # User-mode Linux, the experiments, and everything that measures or takes apart.
 
+#: V 1: show every command
+V          ?=
 #: VM qemu, or uml: User-mode Linux, a kernel that is an ordinary program
 VM         ?= qemu
 #: BUSYBOX a static BusyBox, for trees with a shell; else the distribution's, downloaded
@@ -32,7 +34,7 @@ export CARGO_TARGET_DIR := target
 DUTIES := console mounts reap signals spawn teardown
 ifneq ($(strip $(WITHOUT) $(ONLY)),)
 CARGO_TARGET_DIR := target/duties
-TARGET   = target/duties/x86_64-unknown-linux-gnu/release
+TARGET   = target/duties/$(call cpu,1)/release
 FEATURES = --target-dir target/duties --no-default-features \
 	--features "$(if $(ONLY),$(ONLY),$(filter-out $(WITHOUT),$(DUTIES)))"
 endif
@@ -46,23 +48,41 @@ export CARGO_TERM_QUIET ?= $(shell test '$(V)' != 1 && test ! -t 2 && test -e $(
 # A word for the shell, whatever is in it.
 quote = '$(subst ','\'',$(1))'
 
+# The machines: Rust's name for the CPU; the console, the port for reports and its device; QEMU's words.
+x86_64  := x86_64-unknown-linux-gnu    ttyS0   ttyS1 isa-serial -M pc
+aarch64 := aarch64-unknown-linux-gnu   ttyAMA0 ttyS0 pci-serial -M virt -cpu cortex-a57
+riscv64 := riscv64gc-unknown-linux-gnu ttyS0   ttyS1 pci-serial -M virt
+cpu     = $(word $(1),$($(CPU)))
+machine = $(wordlist 5,$(words $($(CPU))),$($(CPU)))
+# On a busy host, an emulated PC's timer may tick too late for the kernel, which then says that
+# the BIOS is broken, even with `quiet`. Under KVM, it skips this check by itself.
+timer   = $(if $(filter x86_64,$(CPU)), no_timer_check)
+export CPU
+
+# A C compiler knows one CPU; the linker that comes with Rust knows them all.
+CROSS   = $(if $(filter-out $(HOST),$(CPU)),--config 'target."cfg(unix)".rustflags="-Clinker=rust-lld -Clinker-flavor=ld.lld"')
+
 # Each is looked for once, when it is needed.
 kernel     = $(eval kernel := $(call find,lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))))$(kernel)
-image      = $(eval image := $(call find,lab/vmlinux.sh $(call quote,$(kernel)) $(BUILD)/vmlinux))$(image)
-accel      = $(eval accel := $(call find,lab/accel.sh $(ACCEL) $(BUILD)/accel $(QEMU) $(call quote,$(image))))$(accel)
+image      = $(eval image := $(if $(filter x86_64,$(CPU)),$(call find,lab/vmlinux.sh $(call quote,$(kernel)) $(BUILD)/vmlinux),$(kernel)))$(image)
+accel      = $(eval accel := $(call find,lab/accel.sh $(if $(filter-out x86_64,$(HOST) $(CPU)),tcg,$(ACCEL)) $(BUILD)/accel $(QEMU) $(call quote,$(image))))$(accel)
 uml-kernel = $(eval uml-kernel := $(call find,lab/uml-kernel.sh $(BUILD)/uml $(call quote,$(KERNEL))))$(uml-kernel)
-find       = $(or $(shell $(1)),$(error the line above says what is missing))
+find       = $(or $(shell CPU=$(CPU) $(1)),$(error the line above says what is missing))
 
 # Bad input is refused before anything is built.
 VARIABLES := $(shell sed -n 's/^\#: \([A-Z_]*\) .*/\1/p' $(MAKEFILE_LIST))
 settings   = $(foreach name,$(1),$(call quote,$(name)=$($(name))))
 check-duties:
-	lab/check.sh $(call settings,DUTIES WITHOUT ONLY)
+	lab/check.sh $(call settings,CPU NATIVE DUTIES WITHOUT ONLY)
+	$(if $(CROSS),lab/tools.sh cargo rust-$(call cpu,1))
+build: check-duties
 check: check-duties
 	lab/check.sh $(call settings,$(filter-out WITHOUT ONLY,$(VARIABLES)) NO_EXTRAS)
-	lab/tools.sh cargo linker cpio $(if $(filter uml,$(VM)),setarch setsid,$(QEMU))
+	lab/tools.sh cargo linker cpio $(if $(CROSS),debian-keys) $(if $(filter uml,$(VM)),setarch setsid,$(QEMU))
 # Only make try has a disk and presses keys.
 run shell panic: NO_EXTRAS = 1
+# What is measured, taken apart or tested is this machine's own code.
+test torture kernels experiment bench bench-boot sizes ladder costs trace disasm readme: NATIVE = 1
 
 terminal:
 	test -t 0 || { echo "picoinit: make shell needs a terminal. To run a program without one, name a folder with an etc/rc: make run ROOTFS=folder" >&2; exit 1; }

@@ -3,6 +3,8 @@
 # packages that there is into DIRECTORY, without root, and installs nothing.
 # If a package has no files of its own, the kernel image that it depends on is taken;
 # and if that was split into several packages, all of them.
+# CPU, in the environment, is as make was given it; for another than this machine's, the
+# packages are Debian's.
 set -eu
 
 directory=$1
@@ -28,13 +30,37 @@ fail() { # WHAT
 # First the machine's own list of packages. It may be missing, or so old that
 # the package is not there any more: then a list of our own, which needs no root.
 own_lists="-o Dir::State::Lists=$work/lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
+sources="machine own" parts_wanted='base\|binary\|modules'
+case ${CPU:-$(uname -m)} in
+"$(uname -m)") ;;
+x86_64) arch=amd64 ;;
+aarch64) arch=arm64 ;;
+*) arch=$CPU ;;
+esac
+# For another CPU, there is only such a list: of Debian's present release, or of the next one.
+if [ "${arch:-}" ]; then
+    sources="stable unstable" parts_wanted='base\|binary' # modules are only for make try DISK=
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    : >"$work/status"
+    server=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1)
+    own_lists="$own_lists -o APT::Architecture=$arch -o APT::Architectures=$arch -o Dir::State::status=$work/status
+        -o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=/dev/null -o Acquire::Languages=none"
+fi
 : >"$work/log"
-for lists in "" "$own_lists"; do
+for source in $sources; do
+    lists=$own_lists
+    case $source in
+    machine) lists= ;;
+    stable | unstable)
+        echo "deb [signed-by=$keys] ${server:-http://deb.debian.org/debian/} $source main" >"$work/sources.list"
+        ;;
+    esac
     if [ "$lists" ]; then
         echo "picoinit: getting the list of packages" >&2
         # apt-get exits with 0 even if it could get no list; then its log has errors.
         if ! apt-get -q $lists update >"$work/log" 2>&1 || grep -q '^Err:' "$work/log"; then
-            fail "the list of packages cannot be downloaded"
+            [ "$source" = stable ] || fail "the list of packages cannot be downloaded"
+            continue
         fi
     fi
     for package; do
@@ -44,7 +70,7 @@ for lists in "" "$own_lists"; do
         apt-cache $lists show "$real" >/dev/null 2>&1 || continue
         echo "picoinit: downloading the package $real" >&2
         parts=$(apt-cache $lists depends "$real" 2>/dev/null |
-            sed -n 's/^ *Depends: \(linux-\(base\|binary\|modules\)-[0-9].*\)/\1/p')
+            sed -n "s/^ *Depends: \(linux-\($parts_wanted\)-[0-9].*\)/\1/p")
         # If one that is listed cannot be downloaded, the next one could not be either.
         (cd "$work" && apt-get -q -o APT::Sandbox::User="$(id -un)" $lists download $real $parts) >"$work/log" 2>&1 || break
         for file in "$work"/*.deb; do

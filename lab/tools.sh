@@ -5,8 +5,9 @@
 # package manager install them: as root, or through sudo. With NO_INSTALL=1,
 # or where neither is possible, it only says what to type.
 #
-# Three of them are no commands: `linker` is a cc that can link a program, `static-linker`
-# a cc that can link it statically, and `pip` is what Python installs packages with.
+# Some of them are no commands: `linker` is a cc that can link a program, `static-linker`
+# a cc that can link it statically, `pip` is what Python installs packages with, `rust-TARGET`
+# is Rust's library for another CPU, and `debian-keys` is what apt-get needs to trust Debian.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -27,6 +28,13 @@ packages() { # MANAGER COMMAND
     dnf:qemu-system-x86_64) echo qemu-system-x86-core ;;
     pacman:qemu-system-x86_64) echo qemu-system-x86 ;;
     zypper:qemu-system-x86_64) echo qemu-x86 ;;
+    apt-get:qemu-system-aarch64) echo qemu-system-arm ;;
+    dnf:qemu-system-aarch64) echo qemu-system-aarch64-core ;;
+    zypper:qemu-system-aarch64) echo qemu-arm ;;
+    apt-get:qemu-system-riscv64) echo qemu-system-misc opensbi ;;
+    dnf:qemu-system-riscv64) echo qemu-system-riscv-core ;;
+    zypper:qemu-system-riscv64) echo qemu-extra ;;
+    *:debian-keys) echo debian-archive-keyring ;;
     *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
     *:unshare | *:setpriv | *:setarch | *:setsid) echo util-linux ;;
     *:objdump | *:readelf) echo binutils ;;
@@ -54,6 +62,8 @@ is_there() { # COMMAND
     linker) links ;;
     static-linker) links -static ;;
     pip) python3 -m pip --version >/dev/null 2>&1 ;;
+    debian-keys) ! command -v apt-get >/dev/null || [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
+    rust-*) [ -d "$(rustc --print target-libdir --target "${1#rust-}")" ] ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -65,6 +75,12 @@ for command; do
         echo "picoinit: missing: cargo. Install Rust 1.93 or newer, from https://rustup.rs" >&2
         exit 1
     fi
+    case $command in
+    rust-*)
+        echo "picoinit: missing: Rust's library for this CPU. Type: rustup target add ${command#rust-}" >&2
+        exit 1
+        ;;
+    esac
     missing="$missing $command"
 done
 [ "$missing" ] || exit 0
@@ -90,7 +106,7 @@ esac
 # What serves as well where nothing can be installed.
 otherwise=
 case $missing in
-*qemu-system-*) otherwise=". Or do without QEMU: make run VM=uml" ;;
+*qemu-system-x86_64*) otherwise=". Or do without QEMU: make run VM=uml" ;;
 esac
 
 as_root=

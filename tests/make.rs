@@ -91,6 +91,8 @@ fn bad_input_is_refused_before_anything_is_built() {
             "KERNEL=Makefile",
             "KERNEL=src",
             "ACCEL=foo",
+            "CPU=vax",
+            "CPU=",
             "ROOTFS=nowhere",
             "MEM=abc",
             "MEM=-1",
@@ -111,6 +113,22 @@ fn bad_input_is_refused_before_anything_is_built() {
     for target in ["run", "shell", "panic"] {
         for variable in ["DISK=README.md", "PRESS=ctrl-c"] {
             demand_refusal(stubbed_make(&stubs, target, variable), variable);
+        }
+    }
+    // What is for this machine's own CPU only. A foreign one wants Rust's library for it first.
+    if run("lab/tools.sh", &["rust-riscv64gc-unknown-linux-gnu"]).0 == Some(0) {
+        for (target, variables) in [
+            ("bench", "CPU=riscv64"),
+            ("disasm", "CPU=riscv64"),
+            ("run", "ACCEL=kvm CPU=riscv64"),
+            ("run", "CPU=riscv64 VM=uml"),
+            ("try", "CPU=riscv64 DISK=README.md"),
+        ] {
+            let (variable, other) = variables.split_once(' ').unwrap_or((variables, "V="));
+            let mut command = stubbed_make(&stubs, target, variable);
+            command.arg(other).env_remove("KERNEL").env_remove("ACCEL");
+            let refused = if target == "try" { other } else { variable };
+            demand_refusal(command, refused);
         }
     }
     assert_eq!(stubs.ran(), "");
@@ -422,6 +440,24 @@ fn missing_tools_are_installed_by_root_or_through_sudo() {
         assert_eq!(said.lines().last(), Some(last));
         assert_eq!(stubs.ran().lines().count(), attempts, "{}", stubs.ran());
     }
+}
+
+#[test]
+fn rust_for_another_cpu_is_named_if_it_is_missing() {
+    let look = |folder: &TempDir| {
+        let stubs = machine(0);
+        stubs.add("rustc", &format!("echo {}", folder.join("lib")));
+        let mut command = command("lab/tools.sh");
+        command.args(["rust-riscv64gc-unknown-linux-gnu"]).env("PATH", stubs.only());
+        Session::piped(command).end()
+    };
+    let folder = TempDir::new();
+    let (status, said) = look(&folder);
+    let type_this = "picoinit: missing: Rust's library for this CPU. \
+                     Type: rustup target add riscv64gc-unknown-linux-gnu\n";
+    assert_eq!((status, said.as_str()), (Some(1), type_this));
+    fs::create_dir(folder.path().join("lib")).expect("make a folder");
+    assert_eq!(look(&folder), (Some(0), String::new()));
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(ROOT);
     // `make test` may be running this. KERNEL and ACCEL are what it found out.
-    const SET: &str = "MAKEFLAGS MFLAGS MAKELEVEL VM ROOTFS WITHOUT ONLY APPEND QEMU_EXTRA TIMEOUT \
+    const SET: &str = "MAKEFLAGS MFLAGS MAKELEVEL CPU VM ROOTFS WITHOUT ONLY APPEND QEMU_EXTRA TIMEOUT \
                        DISK PRESS INIT BUSYBOX N V";
     for name in SET.split_whitespace() {
         command.env_remove(name);
