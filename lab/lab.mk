@@ -166,14 +166,16 @@ bench-boot: check pack
 	$(call record-hint,BOOT.md)
 	rm -rf $(BOOT)
 
+PORTS = $(if $(COMPARE)$(FEATURES),,$(filter-out $(HOST),x86_64 aarch64 riscv64))
 ## sizes     the same job in many languages: bytes, memory, times
 # An init that lacks duties, or one of yours beside it, is nothing to record.
 sizes: check build lab-tool
 	lab/tools.sh gzip strace
+	$(foreach port,$(PORTS),$(MAKE) build CPU=$(port) || $(call going-on,CPU=$(port));)
 	PATH="$$PATH:$(CURDIR)/$(BUILD)/zig/ziglang" $(LAB) sizes --init $(INIT) --twins lab/sizes \
 	--packages $(BUILD)/peers --program $(TARGET)/demo --scratch $(BUILD)/sizes --rounds $(BOOTS) \
 	$(if $(COMPARE)$(FEATURES),--output $(BUILD)/tables/sizes $(if $(COMPARE),--compare $(call quote,$(COMPARE))),--output $(call tables,sizes)) \
-	-- $(HARDWARE)
+	$(foreach port,$(PORTS),--port $(port)=target/$(word 1,$($(port)))/release/init) -- $(HARDWARE)
 	$(if $(COMPARE)$(FEATURES),,$(call record-hint,sizes))
 
 ## ladder    what each flag and each decision saves, from a std program to /init

@@ -21,7 +21,7 @@ use measure::Bytes;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use twins::Built;
 
@@ -49,6 +49,9 @@ pub struct Options {
     /// One more init, to be compared with the others
     #[arg(long)]
     compare: Option<PathBuf>,
+    /// The init for another CPU, of which only the size is measured: CPU=PATH
+    #[arg(long)]
+    port: Vec<String>,
     /// How often each init is booted; 0 is not at all
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -169,7 +172,14 @@ pub fn run(options: &Options) -> Result<()> {
     }
 
     rows.sort_by_key(|row| (row.program.is_err(), row.bytes.file));
-    let report = report::write(&rows, &description, options.rounds, begin.elapsed());
+    let ports = options.port.iter().map(|port| {
+        let (cpu, path) = port.split_once('=').context("--port CPU=PATH")?;
+        let path = Path::new(path);
+        let bytes = path.exists().then(|| measure::bytes(path, &options.scratch));
+        Ok((cpu, bytes.transpose()?))
+    });
+    let ports = ports.collect::<Result<Vec<_>>>()?;
+    let report = report::write(&rows, &ports, &description, options.rounds, begin.elapsed());
     let write = |name: &str, text: &str| {
         let path = options.output.join(name);
         fs::write(&path, text).with_context(|| path.display().to_string())
