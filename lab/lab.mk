@@ -118,6 +118,11 @@ comma := ,
 try: check pack
 	PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(BOOT) $(MACHINE)
 
+# For lab/vmrun: builds what it takes, and prints the kernel and then the machine, a word a line.
+machine: check build
+	cargo build --release --package vmrun-host --target-dir target
+	printf '%s\n' $(if $(filter uml,$(VM)),$(call quote,$(uml-kernel)),$(call quote,$(kernel)) $(HARDWARE))
+
 ## experiments  the questions of lab/experiments, one a line
 experiments:
 	sed -n 's/^# \([0-9]*\)\. /\1  /p' lab/experiments/*.md
@@ -243,5 +248,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal try experiments experiment page lab-tool test-tools bench-tools bench bench-boot sizes \
-	ladder costs sizes-deps kernels torture trace disasm readme symbols lint help
+.PHONY: check-duties check terminal try machine experiments experiment page lab-tool test-tools bench-tools bench bench-boot \
+	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

@@ -1,12 +1,14 @@
 #!/bin/sh
-# modules.sh KERNEL FOLDER : copies the modules with which KERNEL sees a virtio
-# disk, and an ext4 on it, to FOLDER/lib/modules, as far as they are not built in;
-# and with which it sees a disk in a file.
-# In the machine, `depmod` and `modprobe` find them there.
+# modules.sh KERNEL FOLDER [NAME...] : copies these modules of KERNEL, and those that they need, to
+# FOLDER/lib/modules, as far as they are not built in, and prints their paths there in the order in
+# which they can be loaded. In the machine, `depmod` and `modprobe` find them, too.
+#
+# With no NAMEs, those with which KERNEL sees a virtio disk or one in a file, and an ext4 on it; then
+# it prints nothing.
 set -eu
 
 kernel=$1 folder=$2
-wanted="virtio_pci virtio_blk ext4"
+shift 2
 
 fail() {
     echo "picoinit: $*" >&2
@@ -23,22 +25,45 @@ for place in "$beside/../lib" "$beside/../usr/lib" "$beside/../../../lib" /lib; 
 done
 [ "$modules" ] || fail "the modules of Linux $release are not beside $kernel, nor in /lib/modules"
 
-mkdir -p "$folder/lib/modules/$release"
-target=$(cd "$folder/lib/modules/$release" && pwd)
+target=$folder/lib/modules/$release
+mkdir -p "$target"
 cat "$modules/modules.builtin" >"$target/modules.builtin" 2>/dev/null || :
-cd "$modules/kernel"
-for module in drivers/virtio/virtio*.ko* drivers/block/virtio_blk.ko* drivers/block/loop.ko* fs/ext4/ext4.ko* fs/jbd2/jbd2.ko* \
-    fs/mbcache.ko* lib/crc16.ko* lib/crc/crc16.ko* crypto/crc32c_generic.ko*; do
-    [ -e "$module" ] || continue
-    name=$(basename "${module%.ko*}")
-    case $module in
-    *.ko) cat "$module" ;;
-    *.ko.gz) gzip -dc "$module" ;;
-    *.ko.xz) xz -dc "$module" ;;
-    *.ko.zst) zstd -dc "$module" ;;
-    *) fail "$module: how is that compressed?" ;;
-    esac >"$target/$name.ko" || fail "$module cannot be decompressed"
-done
-for name in $wanted; do
-    [ -s "$target/$name.ko" ] || grep -q "/$name\.ko" "$target/modules.builtin" || fail "Linux $release has no $name"
-done
+# One a line: its name, and its file.
+files=$(find "$modules" -name '*.ko*' | sed 's|.*/\([^/]*\)\.ko.*|\1 &|')
+
+order=
+add() { # NAME
+    [ ! -e "$target/$1.ko" ] || return 0
+    # In names of files, it is `-` at times.
+    name=$(echo "$1" | sed 's/[-_]/[-_]/g')
+    file=$(echo "$files" | sed -n "s/^$name //p" | head -n 1)
+    if ! [ "$file" ]; then
+        grep -q "/$name\.ko" "$target/modules.builtin" || fail "Linux $release has no module $1"
+        return 0
+    fi
+    case $file in
+    *.ko) cat "$file" ;;
+    *.ko.gz) gzip -dc "$file" ;;
+    *.ko.xz) xz -dc "$file" ;;
+    *.ko.zst) zstd -dc "$file" ;;
+    *) fail "$file: how is that compressed?" ;;
+    esac >"$target/$1.ko" || fail "$file cannot be decompressed"
+    set -- "$1" $(tr '\0' '\n' <"$target/$1.ko" | sed -n 's/^depends=//p' | tr , ' ')
+    for needed; do
+        [ "$needed" = "$1" ] || add "$needed"
+    done
+    order="$order/lib/modules/$release/$1.ko
+"
+}
+
+if [ $# = 0 ]; then
+    add virtio_pci
+    add virtio_blk
+    add loop
+    add ext4
+    # ext4 asks for it by another name, where it is not built in.
+    case $files in *crc32c_generic*) add crc32c_generic ;; esac
+    exit
+fi
+for name; do add "$name"; done
+printf %s "$order"

@@ -52,6 +52,13 @@ pub fn guest() -> PathBuf {
     Path::new(ROOT).join("target/x86_64-unknown-linux-gnu/debug/examples/guest")
 }
 
+/// The program in machine.rs, built now if need be.
+pub fn machine() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--example", "machine"]));
+    Path::new(ROOT).join("target/x86_64-unknown-linux-gnu/debug/examples/machine")
+}
+
 fn build(what: &[&str]) {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet"]).args(what).current_dir(ROOT);

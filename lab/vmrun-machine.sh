@@ -1,0 +1,25 @@
+#!/bin/sh
+# vmrun-machine.sh CACHE VM KERNEL MEM CPUS : builds what vmrun takes, and prints the kernel and then the
+# words that all boots share, a word a line. Make finds them; it is asked again only if something
+# that it looks at has changed since.
+set -eu
+
+cache=$1 vm=$2 kernel=$3 mem=$4 cpus=$5
+mkdir -p "$cache"
+words=$cache/machine.$(echo "$vm $kernel $mem $cpus ${KERNEL-} ${QEMU-} ${ACCEL-} $PATH" | md5sum | cut -c -32)
+built=target/x86_64-unknown-linux-gnu/release/vmrun-host
+if ! [ -e "$words" ] || ! [ -e $built ] || ! [ -r "$(head -n 1 "$words")" ] || [ "$(find Makefile Cargo.toml \
+    Cargo.lock build.rs .cargo src lab/*.mk lab/*.sh lab/vmrun-host $built /boot -newer "$words" -print -quit)" ]; then
+    # What is set for another make and cargo is not for these.
+    unset MAKEFLAGS MAKELEVEL RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET RUSTUP_TOOLCHAIN
+    new=$(mktemp "$words.XXXXXX")
+    trap 'rm -f "$new"' EXIT
+    trap 'exit 143' INT TERM HUP
+    {
+        make --no-print-directory machine VM="$vm" ${kernel:+KERNEL="$kernel"} MEM="$mem" CPUS="$cpus" 2>&1 >&3 |
+            sed -u 's/^picoinit:/vmrun:/; /^make: /d' >&2
+    } 3>"$new"
+    [ -s "$new" ] || exit 201
+    mv "$new" "$words"
+fi
+cat "$words"

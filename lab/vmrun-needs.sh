@@ -1,0 +1,56 @@
+#!/bin/sh
+# vmrun-needs.sh path PROGRAM : prints the path of PROGRAM.
+# vmrun-needs.sh list FILES   : prints the list FILES, of what vmrun packs, and with it what the programs
+# in it need: interpreters, loaders, libraries.
+set -eu
+
+fail() {
+    echo "vmrun: $*" >&2
+    exit 201
+}
+
+# It may have the name of one of the shell's own commands, which `command -v` would find.
+path_of() { # PROGRAM BY
+    case $1 in
+    */*) [ ! -f "$1" ] || { realpath -s "$1" && return; } ;;
+    *)
+        found=$(
+            IFS=:
+            for folder in $PATH /usr/sbin /sbin; do [ -x "$folder/$1" ] && realpath -s "$folder/$1" && break; done
+        ) || :
+        [ ! "$found" ] || { echo "$found" && return; }
+        ;;
+    esac
+    fail "${2-}$1: there is no such program"
+}
+
+needs_of() { # FILE
+    [ -f "$1" ] && [ -x "$1" ] || return 0
+    case $(head -c 4 "$1" | tr -d '\0') in
+    '#!'*)
+        # Its interpreter; and what `env` looks for.
+        for word in $(head -n 1 "$1" | cut -c 3-); do
+            case $word in -*) continue ;; esac
+            word=$(path_of "$word" "$1 wants ") || exit
+            printf '%s\t%s\n' "$word" "$word"
+            needs_of "$word"
+            [ "${word##*/}" = env ] || break
+        done
+        ;;
+    ?ELF)
+        # For one that is static, or for another processor, ldd fails.
+        said=$(ldd "$1" 2>/dev/null) || return 0
+        missing=$(echo "$said" | sed -n 's/ => not found.*//p' | tr -s '\t\n' ' ')
+        [ ! "$missing" ] || fail "$1 needs a library that is not here:$missing(LD_LIBRARY_PATH may name its folder)"
+        echo "$said" | sed -n 's/^[^/]*\(\/.*\) (0x.*/\1\t\1/p'
+        ;;
+    esac
+}
+
+case $1 in
+path) path_of "$2" ;;
+list)
+    cat "$2"
+    cut -f 1 "$2" | while read -r file; do needs_of "$file"; done
+    ;;
+esac
