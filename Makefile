@@ -83,7 +83,7 @@ CMDLINE  = console=$(call cpu,2) $(WORDS)$(timer) cryptomgr.notests VERDICT=/dev
 
 ## build     only build /init
 build:
-	cargo build --release --target $(call cpu,1) $(CROSS) $(FEATURES)
+	cargo build --release --bin init --bin demo --target $(call cpu,1) $(CROSS) $(FEATURES)
 
 ## archive   only pack the initramfs, into build/: /init, and the files of ROOTFS
 archive: check pack

@@ -120,6 +120,7 @@ try: check pack
 
 # For lab/vmrun: builds what it takes, and prints the kernel and then the machine, a word a line.
 machine: check build
+	cargo build --release --bin courier
 	cargo build --release --package vmrun-host --target-dir target
 	printf '%s\n' $(if $(filter uml,$(VM)),$(call quote,$(uml-kernel)),$(call quote,$(kernel)) $(HARDWARE))
 

@@ -83,14 +83,17 @@ impl Source {
     fn read(root: &Path) -> Result<Source> {
         let root = root.canonicalize().with_context(|| root.display().to_string())?;
         let mut files = BTreeMap::new();
+        // This tool is compiled for the same CPU as the init.
+        let cpu = format!("{}.rs", std::env::consts::ARCH);
         for folder in ["src", "src/arch"] {
             let path = root.join(folder);
             for entry in fs::read_dir(&path).with_context(|| path.display().to_string())? {
                 let path = entry?.path();
-                if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.file_name().context("a name")?.to_string_lossy();
+                let is_built = folder == "src" || name == "mod.rs" || name == cpu;
+                if is_built && path.extension().is_some_and(|extension| extension == "rs") {
                     let text =
                         fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-                    let name = path.file_name().context("a name")?.to_string_lossy();
                     files.insert(
                         format!("{folder}/{name}"),
                         text.lines().map(String::from).collect(),
