@@ -40,8 +40,8 @@ macro_rules! syscall {
 }
 pub(crate) use syscall;
 
-/// _exit(2): ends this process; if the kernel refuses even that, by an instruction that does not
-/// exist.
+/// _exit(2). If the kernel refuses even that, the process is killed for an instruction that does
+/// not exist.
 #[inline(never)]
 pub fn exit(status: i32) -> ! {
     // SAFETY: there is no other thread.

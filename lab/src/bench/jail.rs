@@ -68,7 +68,7 @@ pub struct Launch {
     pub command: Vec<String>,
     /// What the load does: see [`load::ORDER`].
     pub load: String,
-    /// Whether reboot(2) ends the namespace; else it is refused, as in a container.
+    /// Whether reboot(2) shuts the namespace down; else it is refused, as in a container.
     pub may_reboot: bool,
     /// Whether PID 1 finds nothing mounted.
     pub bare: bool,
@@ -174,7 +174,7 @@ impl Jail {
         let child = || {
             let mut say = &fifo;
             let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-            // If this pipe has no other end any more, the parent ended before it was asked to say so.
+            // If this pipe has no other end any more, the parent exited before it was asked to say so.
             drop(started.take());
             if !matches!((&go).read(&mut [0]), Ok(1)) {
                 return 1;
@@ -355,7 +355,7 @@ impl Jail {
             ptrace::seize(pid, options).context("ptrace")
         })?;
         let pid = run.pid;
-        // Only the thread that traces may wait, so another one listens, and ends it.
+        // Only the thread that traces may wait, so another one listens, and stops it.
         let outcome = thread::scope(|scope| {
             let listener = scope.spawn(|| {
                 let said = run.hear("time", patience);
@@ -399,7 +399,7 @@ fn attach_strace(pid: Pid, calls: &str, delay: Option<&str>, file: &Path) -> Res
     Ok(strace)
 }
 
-/// Counts the system calls of a traced process until it ends.
+/// Counts the system calls of a traced process until it exits.
 fn count_calls(pid: Pid) -> Result<BTreeMap<Sysno, u64>> {
     let mut counts = BTreeMap::new();
     loop {
@@ -478,7 +478,7 @@ impl Run {
             let mut bytes = [0; 512];
             match self.fifo.read(&mut bytes) {
                 Ok(length) => self.said += &String::from_utf8_lossy(&bytes[..length]),
-                Err(_) if ended => bail!("PID 1 ended too soon"),
+                Err(_) if ended => bail!("PID 1 exited too soon"),
                 Err(_) => ensure!(!left.is_zero(), "nothing happened for {} s", patience.as_secs()),
             }
         }
@@ -520,7 +520,7 @@ impl Run {
         kill(self.pid, signal).context("kill PID 1")
     }
 
-    /// Waits until it has ended; returns how it did, if it did in time.
+    /// Waits until it has exited or was killed; returns how, if it did so in time.
     pub fn end(&mut self, patience: Duration) -> Result<Option<WaitStatus>> {
         let mut descriptors = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         if poll(&mut descriptors, timeout(patience)).context("poll")? == 0 {
@@ -529,7 +529,7 @@ impl Run {
         let status = waitpid(self.pid, None).context("wait for PID 1")?;
         self.has_ended = true;
         if let Some(mut strace) = self.strace.take() {
-            // It ends by itself, once all that it traced has.
+            // It exits by itself, once all that it traced have.
             strace.wait().context("wait for strace")?;
         }
         Ok(Some(status))
