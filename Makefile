@@ -104,7 +104,7 @@ pack: build
 	ln -f $(BOOT)/initramfs.cpio $(ARCHIVE)
 
 ## test      everything that is tested: functions, PID 1 of a namespace, boots; a quarter of an hour
-test: test-tools build $(PACKAGED)
+test: test-tools build $(BUILD)/busybox/bin/busybox
 	# The lab is a package of its own; TESTFLAGS may name what only the init's has.
 	$(if $(TESTFLAGS),,cargo test --package picoinit-lab)
 	KERNEL=$(call quote,$(realpath $(kernel))) ACCEL=$(accel) cargo test --no-fail-fast $(TESTFLAGS)

@@ -11,6 +11,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{env, io, mem, thread};
@@ -38,11 +39,15 @@ pub struct Tree {
 impl Tree {
     /// One whose /etc/rc is this shell script.
     pub fn new(rc: &str) -> Tree {
+        // Tests run side by side, but only one of them may download it.
+        static DOWNLOAD: Mutex<()> = Mutex::new(());
+        let download = DOWNLOAD.lock();
         let busybox = Path::new(ROOT).join("build/busybox/bin/busybox");
         if !busybox.exists() {
             let made = make(&["build/busybox/bin/busybox"]).status();
             assert!(made.expect("run make").success(), "BusyBox cannot be had");
         }
+        drop(download);
         let tree = Tree { folder: TempDir::new() };
         fs::create_dir(tree.path().join("bin")).expect("make /bin");
         fs::copy(busybox, tree.path().join("bin/busybox")).expect("copy BusyBox");
