@@ -44,8 +44,8 @@ add() { # NAME
     case $file in
     *.ko) cat "$file" ;;
     *.ko.gz) gzip -dc "$file" ;;
-    *.ko.xz) xz -dc "$file" ;;
-    *.ko.zst) zstd -dc "$file" ;;
+    *.ko.xz) "${0%/*}/tools.sh" xz && xz -dc "$file" ;;
+    *.ko.zst) "${0%/*}/tools.sh" zstd && zstd -dc "$file" ;;
     *) fail "$file: how is that compressed?" ;;
     esac >"$target/$1.ko" || fail "$file cannot be decompressed"
     set -- "$1" $(tr '\0' '\n' <"$target/$1.ko" | sed -n 's/^depends=//p' | tr , ' ')

@@ -23,6 +23,7 @@ packages() { # MANAGER COMMAND
     apt-get:qemu-system-riscv64) echo qemu-system-misc opensbi ;;
     dnf:qemu-system-riscv64) echo qemu-system-riscv-core ;;
     zypper:qemu-system-riscv64) echo qemu-extra ;;
+    apt-get:xz) echo xz-utils ;;
     *:debian-keys) echo debian-archive-keyring ;;
     *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
     *:unshare | *:setpriv | *:setarch | *:setsid) echo util-linux ;;

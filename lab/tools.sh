@@ -12,7 +12,7 @@ set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
 
-. "$(dirname "$0")/packages.sh"
+. "${0%/*}/packages.sh"
 
 # A cc may be there without the C library's files that every program is linked with.
 links() { # OPTION...

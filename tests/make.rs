@@ -563,7 +563,9 @@ fn cargo_is_quiet_only_where_nobody_waits_for_it() {
     let built = stubs.0.path();
     fs::write(built.join("init"), "").expect("write a file");
     let build = |target: &Path, words: &str| {
-        format!("PATH='{}' make build TARGET='{}' {words}", stubs.first(), target.display())
+        // `make test` sets it for its own cargo.
+        let make = format!("PATH='{}' make build TARGET='{}'", stubs.first(), target.display());
+        format!("unset CARGO_TERM_QUIET; {make} {words}")
     };
     let piped = |line: &str| run("sh", &["-c", line]).1;
     assert_eq!(piped(&build(built, "")), "quiet=true\n");
