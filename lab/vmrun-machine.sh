@@ -11,7 +11,7 @@ built=target/x86_64-unknown-linux-gnu/release/vmrun-host
 if ! [ -e "$words" ] || ! [ -e $built ] || ! [ -r "$(head -n 1 "$words")" ] || [ "$(find Makefile Cargo.toml \
     Cargo.lock build.rs .cargo src lab/*.mk lab/*.sh lab/vmrun-host $built /boot -newer "$words" -print -quit)" ]; then
     # What is set for another make and cargo is not for these.
-    unset MAKEFLAGS MAKELEVEL RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET RUSTUP_TOOLCHAIN
+    unset MAKEFLAGS MAKELEVEL CARGO_TERM_QUIET RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET RUSTUP_TOOLCHAIN
     new=$(mktemp "$words.XXXXXX")
     trap 'rm -f "$new"' EXIT
     trap 'exit 143' INT TERM HUP
