@@ -103,7 +103,7 @@ pack: build
 	cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) > $(BOOT)/initramfs.cpio
 	ln -f $(BOOT)/initramfs.cpio $(ARCHIVE)
 
-## test      everything that is tested: functions, PID 1 of a namespace, boots; a quarter of an hour
+## test      everything that is tested: functions, PID 1 of a namespace, boots; some twenty minutes
 test: test-tools build $(BUILD)/busybox/bin/busybox
 	# The lab is a package of its own; TESTFLAGS may name what only the init's has.
 	$(if $(TESTFLAGS),,cargo test --package picoinit-lab)
