@@ -52,6 +52,7 @@ extern "C" fn main(stack: *const usize) -> ! {
             reap::reap_all(&mut init);
             match signal {
                 None | Some(Signal::CHILD) => {}
+                // An init that was built without this duty does nothing about them.
                 Some(_) if cfg!(not(feature = "signals")) => {}
                 // In a container, the program answers all of them itself.
                 Some(other) if cfg!(feature = "container") => container::pass_on(&mut init, other),
