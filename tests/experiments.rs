@@ -105,6 +105,14 @@ fn shows_what_its_text_says(number: &str) {
 /// A page as it should be.
 const SOUND: &str = r#"# 07. What does the shell say?
 
+Read first: [07](07-shell.md).
+
+A shell says nothing by itself. But it says what it is told to.
+
+## Predict
+
+How many lines?
+
 ## Try
 
 ```console
@@ -125,11 +133,29 @@ It was told to.
 
 ## In the code
 
-- [who starts it](CODE/program.rs "pub unsafe fn start")
+[who starts it](CODE/program.rs "pub unsafe fn start"), after
+
+```c
+// SPDX-License-Identifier: GPL-2.0-only
+// Linux 6.1, init/main.c, run_init_process
+	return kernel_execve(init_filename, argv_init, envp_init);
+```
 
 ## Exercise
 
 Say something else.
+
+<details>
+<summary>Answer</summary>
+
+Such as three:
+
+```console
+$ echo three
+three
+```
+
+</details>
 "#;
 
 /// Lets the tool run the sound page with one change. Returns its exit status, and
@@ -160,7 +186,7 @@ fn a_wrong_text_fails() {
     assert!(said.ends_with("picoinit: experiment 07: what was seen is what the page says\n"));
 
     let verdict = "picoinit: experiment 07: what was seen is NOT what the page says: \
-                   1 of 2 commands did something else\n";
+                   1 of 3 commands did something else\n";
     for (from, to, listed) in [
         ("\none\n", "\nother\n", "- other\n"),
         ("\none\n", "\none\none more\n", "- one more\n"),
@@ -170,6 +196,8 @@ fn a_wrong_text_fails() {
         ("...\n9\n", "...\n10\n", "- 10\n"),
         ("...\n9\n", "", "+ 9\n"),
         ("> exit 3", "> exit 2", "the exit status is 2, not 3\n"),
+        // What an answer says is seen is compared, too.
+        ("\nthree\n", "\nfour\n", "- four\n"),
     ] {
         let (status, said) = run_changed(from, to);
         assert_eq!(status, Some(1), "{to}: {said}");
@@ -189,7 +217,11 @@ fn a_broken_document_is_refused() {
             "```console\necho one",
             "a console block has to begin with `$ `",
         ),
-        ("```console", "```text", "it has no command"),
+        ("A shell says nothing by itself. But it says what it is told to.\n", "", "with a doubt"),
+        ("```c\n", "```text\n", "it does not quote the kernel"),
+        ("// SPDX-License-Identifier: GPL-2.0-only\n", "", "a quotation has to begin with"),
+        ("</details>", "", "its exercise has no answer"),
+        ("<summary>Answer</summary>", "<summary>No</summary>", "an answer is between"),
         ("CODE/program.rs", "CODE/nothing.rs", "leads nowhere"),
         ("pub unsafe fn start", "pub unsafe fn stop", "quotes what is not in that file"),
         (r#" "pub unsafe fn start""#, "", "has to quote a line of that file"),

@@ -1,8 +1,9 @@
 //! What an experiment's page has to look like.
 //!
-//! It is Markdown: a title that is its number and a question, and the sections
-//! of [`SECTIONS`]. Its blocks of the language `console` say what to type and what
-//! is seen then:
+//! It is Markdown: a title that is its number and a question, a paragraph with a
+//! reader's doubt, and the sections of [`SECTIONS`]. The code is quoted there, and the
+//! exercise has an answer, folded away. Its blocks of the language `console`, those of
+//! the answer as well, say what to type and what is seen then:
 //!
 //! ```console
 //! $ a command
@@ -20,7 +21,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sections that each of them has.
-const SECTIONS: [&str; 4] = ["Try", "Why", "In the code", "Exercise"];
+const SECTIONS: [&str; 5] = ["Predict", "Try", "Why", "In the code", "Exercise"];
+/// How a block of code begins that quotes the kernel.
+const LICENCE: &str = "// SPDX-License-Identifier: ";
+/// How a paragraph begins that names the pages to read before.
+const BEFORE: &str = "Read first: ";
 
 /// An experiment's page.
 pub struct Experiment {
@@ -55,24 +60,47 @@ impl Experiment {
         let text = fs::read_to_string(path)?;
 
         let (mut titles, mut sections, mut steps) = (Vec::new(), Vec::new(), Vec::new());
-        let mut code_links = 0;
-        // The text of the heading or block that is being read.
+        let (mut code_links, mut quotations) = (0, 0);
+        let (mut has_doubt, mut is_tried) = (false, false);
+        let mut answer = Answer::Missing;
+        // The text of the heading, paragraph or block that is being read.
         let mut heard = String::new();
-        let mut is_console = false;
+        let mut language = String::new();
         for event in Parser::new(&text) {
             match event {
-                Event::Start(Tag::Heading { .. }) => heard.clear(),
+                Event::Start(Tag::Heading { .. } | Tag::Paragraph) => heard.clear(),
                 Event::Start(Tag::CodeBlock(kind)) => {
-                    is_console = matches!(kind, CodeBlockKind::Fenced(name) if &*name == "console");
+                    language = match kind {
+                        CodeBlockKind::Fenced(name) => name.into_string(),
+                        CodeBlockKind::Indented => String::new(),
+                    };
                     heard.clear();
                 }
+                Event::Html(part) => answer = answer.after(&part)?,
                 Event::Start(Tag::Link { dest_url, title, .. }) => {
                     code_links += usize::from(follow(path, &dest_url, &title)?);
                 }
                 Event::Text(part) | Event::Code(part) => heard += &part,
                 Event::End(TagEnd::Heading(HeadingLevel::H1)) => titles.push(heard.clone()),
                 Event::End(TagEnd::Heading(HeadingLevel::H2)) => sections.push(heard.clone()),
-                Event::End(TagEnd::CodeBlock) if is_console => steps.extend(read_steps(&heard)?),
+                Event::End(TagEnd::Paragraph) if sections.is_empty() => {
+                    has_doubt |= !heard.starts_with(BEFORE);
+                }
+                Event::End(TagEnd::CodeBlock) => match &*language {
+                    "console" => {
+                        steps.extend(read_steps(&heard)?);
+                        is_tried |= sections.last().is_some_and(|section| section == "Try");
+                    }
+                    "c" if sections.last().is_some_and(|section| section == "In the code") => {
+                        let first = heard.lines().next().unwrap_or_default();
+                        ensure!(
+                            first.starts_with(LICENCE),
+                            "a quotation has to begin with `{LICENCE}`, not `{first}`"
+                        );
+                        quotations += 1;
+                    }
+                    _ => {}
+                },
                 _ => {}
             }
         }
@@ -84,10 +112,43 @@ impl Experiment {
             .strip_prefix(&format!("{number:02}. "))
             .filter(|question| question.ends_with('?'))
             .with_context(|| format!("its title has to be `# {number:02}. ` and a question"))?;
-        ensure!(sections == SECTIONS, "its sections have to be {SECTIONS:?}, not {sections:?}");
-        ensure!(!steps.is_empty(), "it has no command");
+        // A page of the first edition.
+        let is_old = sections == SECTIONS[1..];
+        ensure!(
+            is_old || sections == SECTIONS,
+            "its sections have to be {SECTIONS:?}, not {sections:?}"
+        );
+        ensure!(is_tried, "it has no command to try");
         ensure!(code_links > 0, "it has no link into the code, in src/ or in the kernel");
+        if !is_old {
+            ensure!(has_doubt, "it has no paragraph with a doubt under its title");
+            ensure!(quotations > 0, "it does not quote the kernel: a block of the language c");
+            ensure!(answer == Answer::Complete, "its exercise has no answer in <details>");
+        }
         Ok(Experiment { number, question: question.into(), path: path.into(), steps })
+    }
+}
+
+/// How far the answer to the exercise has been read.
+#[derive(PartialEq)]
+enum Answer {
+    Missing,
+    Begun,
+    Complete,
+}
+
+impl Answer {
+    /// What is so after a line of HTML, of which a page has no other.
+    fn after(self, line: &str) -> Result<Answer> {
+        Ok(match (self, line.trim()) {
+            (Answer::Missing, "<details>") => Answer::Begun,
+            (Answer::Begun, "<summary>Answer</summary>") => Answer::Begun,
+            (Answer::Begun, "</details>") => Answer::Complete,
+            (_, other) => bail!(
+                "an answer is between `<details>`, `<summary>Answer</summary>` and `</details>`, \
+                 each on a line of its own, not `{other}`"
+            ),
+        })
     }
 }
 
