@@ -4,7 +4,7 @@
 # If a package has no files of its own, the kernel image that it depends on is taken;
 # and if that was split into several packages, all of them.
 # CPU, in the environment, is as make was given it; for another than this machine's, the
-# packages are Debian's.
+# packages are Debian's. So they are with SUITE, of that release whatever the machine has.
 set -eu
 
 directory=$1
@@ -32,14 +32,14 @@ fail() { # WHAT
 own_lists="-o Dir::State::Lists=$work/lists -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
 sources="machine own" parts_wanted='base\|binary\|modules'
 case ${CPU:-$(uname -m)} in
-"$(uname -m)") ;;
+"$(uname -m)") arch=${SUITE:+$(dpkg --print-architecture)} ;;
 x86_64) arch=amd64 ;;
 aarch64) arch=arm64 ;;
 *) arch=$CPU ;;
 esac
 # For another CPU, there is only such a list: of Debian's present release, or of the next one.
-if [ "${arch:-}" ]; then
-    sources="stable unstable" parts_wanted='base\|binary' # modules are only for make try DISK=
+if [ "$arch" ]; then
+    sources=${SUITE:-stable unstable} parts_wanted='base\|binary' # modules are only for make try DISK=
     keys=/usr/share/keyrings/debian-archive-keyring.gpg
     : >"$work/status"
     server=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1)
@@ -51,7 +51,8 @@ for source in $sources; do
     lists=$own_lists
     case $source in
     machine) lists= ;;
-    stable | unstable)
+    own) ;;
+    *)
         echo "deb [signed-by=$keys] ${server:-http://deb.debian.org/debian/} $source main" >"$work/sources.list"
         ;;
     esac
