@@ -141,6 +141,13 @@ page:
 	test $(call quote,$(N)) || { echo 'picoinit: which experiment? `make experiments` lists them; then: make experiment N=1' >&2; exit 1; }
 	test $(words $(PAGE)) = 1 || { echo "picoinit: N="$(call quote,$(N))': there is no such experiment; `make experiments` lists them' >&2; exit 1; }
 
+## quotes       check what the pages quote of the kernel's source, and list it
+# Pages of the second edition.
+QUOTING = $(shell grep -rl --include='*.md' '^## Predict' lab)
+quotes: lab-tool
+	archive=$$(lab/kernel-source.sh $(BUILD)/linux-source) && \
+	$(LAB) quotes --source $(BUILD)/linux-source/quoted --archive "$$archive" $(QUOTING)
+
 LAB = target/x86_64-unknown-linux-gnu/release/picoinit-lab
 lab-tool:
 	test -e $(LAB) || echo "picoinit: building the lab's tool; this takes a minute or two, once" >&2
@@ -249,5 +256,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal try machine experiments experiment page lab-tool test-tools bench-tools bench bench-boot \
+.PHONY: check-duties check terminal try machine experiments experiment page quotes lab-tool test-tools bench-tools bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

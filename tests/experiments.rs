@@ -5,8 +5,8 @@
 mod boot;
 mod common;
 
-use boot::{LIMIT, Session, alone, command, make};
-use common::{ROOT, TempDir};
+use boot::{LIMIT, Session, alone, command, make, run};
+use common::{ROOT, TempDir, skip};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -30,6 +30,8 @@ fn main() -> ExitCode {
         a_broken_document_is_refused,
         a_wrong_number_is_refused,
         an_interrupt_leaves_no_process_behind,
+        the_kernel_is_quoted_as_it_is,
+        a_wrong_quotation_is_found,
         the_table_of_contents_is_complete,
         the_readme_says_what_is_seen_to_break,
     ];
@@ -236,6 +238,122 @@ fn a_broken_document_is_refused() {
         assert_eq!(status, Some(1), "{to}: {said}");
         assert!(said.contains(why) && said.contains("07-shell.md: "), "{to}: {said}");
         assert_eq!(said.lines().count(), 1, "{to}: {said}");
+    }
+}
+
+fn the_kernel_is_quoted_as_it_is() {
+    let (status, said) = run("lab/kernel-source.sh", &["build/linux-source"]);
+    if status != Some(0) {
+        return skip(said.trim());
+    }
+    let (status, said) = Session::piped(make(&["quotes"])).end();
+    assert_eq!(status, Some(0), "{said}");
+}
+
+/// A file as it may be in the kernel's source.
+const KERNEL: &str = "// SPDX-License-Identifier: GPL-2.0-only
+static int deaf(struct task_struct *t);
+
+#define FATAL(sig) \\
+	((sig) == SIGKILL)
+
+/* Whether it is thrown away. */
+static bool __init
+deaf(struct task_struct *t, int sig)
+{
+	if (is_init(t) && FATAL(sig))
+		return true;
+#ifdef CONFIG_TRACE
+	if (t->traced) {
+#endif
+		return false;
+
+	return true;
+}
+
+static const struct rule rules[] = {
+	{ SIGKILL, deaf },
+};
+
+SYSCALL_DEFINE2(kill, pid_t, pid, int, sig)
+{
+	return true;
+}
+";
+
+/// A page that quotes that file.
+const QUOTING: &str = "It is
+[`deaf` and `kill` in kernel/signal.c](https://github.com/torvalds/linux/blob/v6.1/kernel/signal.c):
+
+```c
+// SPDX-License-Identifier: GPL-2.0-only
+// Linux 6.1, kernel/signal.c, deaf
+if (is_init(t) && FATAL(sig))
+	return true;
+...
+	return false;
+
+return true;
+```
+
+```c
+// SPDX-License-Identifier: GPL-2.0-only
+// Linux 6.1, kernel/signal.c, rules
+	{ SIGKILL, deaf },
+```
+
+```c
+// SPDX-License-Identifier: GPL-2.0-only
+// Linux 6.1, kernel/signal.c, FATAL
+...
+	((sig) == SIGKILL)
+```
+";
+
+fn a_wrong_quotation_is_found() {
+    build_tool();
+    let folder = TempDir::new();
+    let page = folder.join("page.md");
+    fs::create_dir(folder.path().join("kernel")).expect("make a folder");
+    fs::write(folder.join("kernel/signal.c"), KERNEL).expect("write a file");
+    let check = |text: String| {
+        fs::write(&page, text).expect("write a file");
+        run(TOOL, &["quotes", "--source", folder.name(), &page])
+    };
+
+    let (status, said) = check(QUOTING.into());
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(said.lines().count(), 4, "{said}");
+    assert!(said.contains("kernel/signal.c  rules  page\n"), "{said}");
+
+    for (from, to, line, what) in [
+        // A line.
+        ("&& FATAL(sig)", "|| FATAL(sig)", 7, "this is not in deaf of kernel/signal.c"),
+        ("{ SIGKILL, deaf }", "{SIGKILL, deaf}", 18, "this is not in rules of"),
+        ("...\n\treturn false;\n\n", "", 9, "or not at this place: return true;"),
+        ("\treturn false;\n\n", "\treturn false;\n", 11, "or not at this place: return true;"),
+        ("\n\treturn true;", "\nreturn true;", 8, "or not at this place: return true;"),
+        // The function.
+        ("signal.c, deaf", "signal.c, kill", 7, "this is not in kill of"),
+        ("signal.c, FATAL", "signal.c, rules", 25, "this is not in rules of"),
+        ("signal.c, rules", "signal.c, rule", 15, "kernel/signal.c has no rule"),
+        ("signal.c, deaf", "signal.c, sig", 4, "kernel/signal.c has no sig"),
+        ("`kill` in", "`pid` in", 2, "kernel/signal.c has no pid"),
+        // The licence.
+        ("GPL-2.0-only", "GPL-2.0", 5, "the licence of kernel/signal.c is GPL-2.0-only"),
+        // The path, and the version.
+        ("kernel/signal.c, rules", "kernel/signals.c, rules", 15, "has no file kernel/signals.c"),
+        ("Linux 6.1, kernel", "Linux 6.6, kernel", 6, "this has to be `// Linux 6.1, path, name`"),
+        ("/v6.1/", "/v6.6/", 2, "a link to the kernel has to read"),
+        ("/v6.1/kernel/signal.c", "/v6.1/kernel/exit.c", 2, "a link to the kernel has to read"),
+        ("`deaf` and `kill` in ", "", 2, "a link to the kernel has to read"),
+    ] {
+        assert!(QUOTING.contains(from), "{from}");
+        let (status, said) = check(QUOTING.replacen(from, to, 1));
+        assert_eq!(status, Some(1), "{to}: {said}");
+        let begin = format!("picoinit: {page}:{line}: ");
+        let complaint = said.lines().next().unwrap_or_default();
+        assert!(complaint.starts_with(&begin) && complaint.contains(what), "{to}: {said}");
     }
 }
 

@@ -45,6 +45,8 @@ enum Command {
     Duties(duties::Options),
     /// Run an experiment, and say whether what is seen is what its page says
     Experiment(experiment::Options),
+    /// Check what pages quote of the kernel's source, and where their links to it lead
+    Quotes(experiment::kernel::Options),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Trace(options) => trace::run(&options),
         Command::Duties(options) => duties::run(&options),
         Command::Experiment(options) => experiment::run(&options),
+        Command::Quotes(options) => experiment::kernel::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@
 //! A link to a file of the project has to lead to a file. Its title, which is in
 //! quotation marks after the path, has to be text from that file.
 
+use super::kernel::{LICENCE, SOURCE};
 use anyhow::{Context, Result, bail, ensure};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 use std::fs;
@@ -22,8 +23,6 @@ use std::path::{Path, PathBuf};
 
 /// The sections that each of them has.
 const SECTIONS: [&str; 5] = ["Predict", "Try", "Why", "In the code", "Exercise"];
-/// How a block of code begins that quotes the kernel.
-const LICENCE: &str = "// SPDX-License-Identifier: ";
 /// How a paragraph begins that names the pages to read before.
 const BEFORE: &str = "Read first: ";
 
@@ -156,7 +155,7 @@ impl Answer {
 /// that explains something: ours, in src/, or the kernel's.
 fn follow(document: &Path, target: &str, title: &str) -> Result<bool> {
     if target.contains("://") {
-        return Ok(target.starts_with("https://github.com/torvalds/linux/blob/"));
+        return Ok(target.starts_with(SOURCE));
     }
     let folder = document.parent().unwrap_or(Path::new("."));
     let path = folder.join(target);

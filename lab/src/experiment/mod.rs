@@ -3,6 +3,7 @@
 
 mod command;
 mod document;
+pub mod kernel;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
