@@ -136,6 +136,9 @@ experiment: check page lab-tool
 	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
 	: $(kernel) $(accel)
 	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N))
+## experiments-test  all of them, as a test: make test runs a third
+experiments-test: TESTFLAGS = --test experiments -- --include-ignored
+experiments-test: test
 in-page = $(shell grep -e '^\$$.* $(1)' $(PAGE))
 page:
 	test $(call quote,$(N)) || { echo 'picoinit: which experiment? `make experiments` lists them; then: make experiment N=1' >&2; exit 1; }
@@ -222,7 +225,7 @@ torture: test-tools build $(PACKAGED)
 	KERNEL=$(call quote,$(realpath $(kernel))) ACCEL=$(accel) TORTURE=1 \
 	cargo test --no-fail-fast --test faults --test hostile --test load $(TESTFLAGS) -- --nocapture
 # With --quiet, cargo would tell the tests to be quiet, too.
-test torture kernels: export CARGO_TERM_QUIET = false
+test experiments-test torture kernels: export CARGO_TERM_QUIET = false
 
 ## trace     every system call of PID 1 up to power off, with its line of the source and its duty
 trace: symbols
@@ -252,9 +255,9 @@ lint:
 help:
 	echo "picoinit: a complete PID 1 that a person can read in one sitting."
 	echo; echo "Targets:"
-	sed -n 's/^## //p' $(MAKEFILE_LIST) | while read -r target about; do printf '  make %-11s  %s\n' "$$target" "$$about"; done
+	sed -n 's/^## //p' $(MAKEFILE_LIST) | while read -r target about; do printf '  make %-16s  %s\n' "$$target" "$$about"; done
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal try machine experiments experiment page quotes lab-tool test-tools bench-tools bench bench-boot \
+.PHONY: check-duties check terminal try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help
