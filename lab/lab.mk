@@ -153,6 +153,17 @@ lab-tool:
 	test -e $(LAB) || echo "picoinit: building the lab's tool; this takes a minute or two, once" >&2
 	cargo build --release --package picoinit-lab --target-dir target
 
+## book      all that is written here as a website, in build/book
+MDBOOK := 0.5.4
+book: mdbook lab-tool
+	$(LAB) book stage build/book-src
+	MDBOOK_LOG=warn build/mdbook/bin/mdbook build build/book-src
+	$(LAB) book check build/book
+	echo "picoinit: the book begins at build/book/index.html"
+mdbook:
+	lab/tools.sh cargo linker
+	lab/mdbook.sh build/mdbook $(MDBOOK)
+
 test-tools: check
 	lab/tools.sh mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman
 bench-tools:
@@ -256,5 +267,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal try machine experiments experiment page quotes lab-tool test-tools bench-tools bench bench-boot \
+.PHONY: check-duties check terminal try machine experiments experiment page quotes lab-tool book mdbook test-tools bench-tools bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help
