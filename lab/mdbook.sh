@@ -13,7 +13,7 @@ mkdir -p "$folder" 2>/dev/null && [ -w "$folder" ] || {
 }
 case $("$folder/bin/mdbook" --version 2>/dev/null) in *" v$version") exit 0 ;; esac
 
-echo "picoinit: building mdBook $version; this takes two to four minutes, once" >&2
+echo "picoinit: building mdBook $version; this takes some minutes, once" >&2
 if ! cargo install mdbook --version "$version" --locked --no-default-features --features search \
     --root "$folder" >"$folder/log" 2>&1; then
     why=$(sed -n 's/^error: //p' "$folder/log" | head -n 1)

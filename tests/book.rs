@@ -163,6 +163,25 @@ fn a_fault_is_one_line_that_names_page_and_fault() {
             "",
             "SUMMARY.md: it does not name lab/README.md",
         ),
+        (
+            "lab/book/SUMMARY.md",
+            "# More",
+            "- [Again](words.md)",
+            "SUMMARY.md: it names lab/book/words.md more than once",
+        ),
+        (
+            page,
+            "[Code]",
+            "Read first: [01](01-why.md).\n\n[Code]",
+            "lab/README.md: lab/experiments/01-why.md has to come after 01-why.md",
+        ),
+        // A row that is in no table of a theme.
+        (
+            "lab/README.md",
+            "### The first",
+            "### The first\n\n## The second",
+            "lab/README.md: it does not name lab/experiments/01-why.md",
+        ),
         // A quotation, and the code that it quotes.
         (page, "    one();", "    un();", "what it quotes is not in src/main.rs: `un();`"),
         (page, "    three();", "    four();", "what it quotes is not in src/main.rs: `four();`"),

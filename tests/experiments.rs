@@ -25,6 +25,7 @@ macro_rules! tests {
 }
 
 fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
     let mut tests = tests![
         a_wrong_text_fails,
         a_broken_document_is_refused,
@@ -32,17 +33,78 @@ fn main() -> ExitCode {
         an_interrupt_leaves_no_process_behind,
         the_kernel_is_quoted_as_it_is,
         a_wrong_quotation_is_found,
+        three_turns_run_each_page_once,
         the_table_of_contents_is_complete,
         the_readme_says_what_is_seen_to_break,
     ];
     // One for each file, named after it: cargo test --test experiments -- 03
-    for (number, name) in experiments() {
-        tests.push(Trial::test(name, move || {
+    let pages = experiments();
+    let is_sample = arguments.filter.is_none() && !arguments.include_ignored && !arguments.ignored;
+    let mut third = None;
+    if is_sample && !arguments.list {
+        let turn = take_turn(&Path::new(ROOT).join("build/experiments-turn"));
+        let numbers = pages.iter().map(|(number, _)| number.as_str());
+        let chosen: Vec<&str> = numbers.filter(|number| is_of_turn(number, turn)).collect();
+        println!("\na third of the experiments runs: {}", chosen.join(" "));
+        println!("all of them: make experiments-test");
+        third = Some(turn);
+    }
+    for (number, name) in pages {
+        let is_left_out = third.is_some_and(|turn| !is_of_turn(&number, turn));
+        let run = move || {
             shows_what_its_text_says(&number);
             Ok(())
-        }));
+        };
+        tests.push(Trial::test(name, run).with_ignored_flag(is_left_out));
     }
-    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+/// Whether a page is of the third of all that runs in this turn.
+fn is_of_turn(number: &str, turn: u64) -> bool {
+    number.parse::<u64>().is_ok_and(|number| number % 3 == turn % 3)
+}
+
+/// The number of this run. It goes on from the one before on this machine, which `file`
+/// has; the first is the number of commits, so that new machines, one for each commit, do
+/// not all begin with the same.
+fn take_turn(file: &Path) -> u64 {
+    let last = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let turn = last.map_or_else(commits, |last| last.wrapping_add(1));
+    fs::create_dir_all(file.parent().expect("a folder")).expect("make a folder");
+    fs::write(file, format!("{turn}\n")).expect("write the turn");
+    turn
+}
+
+/// How many commits the project has; none if it is no repository.
+fn commits() -> u64 {
+    let output = command("git").args(["rev-list", "--count", "HEAD"]).output();
+    let count = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+fn three_turns_run_each_page_once() {
+    let folder = TempDir::new();
+    let file = folder.path().join("build/turn");
+    let pages = experiments();
+    let mut runs = vec![0; pages.len()];
+    for turn in 0..3 {
+        let begin = if turn == 0 { commits() } else { turn_in(&file) + 1 };
+        assert_eq!(take_turn(&file), begin);
+        for (runs, (number, _)) in runs.iter_mut().zip(&pages) {
+            *runs += u32::from(is_of_turn(number, begin));
+        }
+        let is_complete = runs.iter().all(|runs| *runs == 1);
+        assert_eq!(is_complete, turn == 2, "{runs:?} after turn {turn}");
+    }
+    // What is no number is as good as no file.
+    fs::write(&file, "third").expect("write a file");
+    assert_eq!(take_turn(&file), commits());
+}
+
+fn turn_in(file: &Path) -> u64 {
+    let turn = fs::read_to_string(file).expect("read the turn");
+    turn.trim().parse().expect("a number")
 }
 
 /// The number and the name of each experiment.

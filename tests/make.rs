@@ -109,6 +109,7 @@ fn bad_input_is_refused_before_anything_is_built() {
             }
         }
     }
+    demand_refusal(stubbed_make(&stubs, "test", "CPU=vax"), "CPU=vax");
     // Only make try makes something of these.
     for target in ["run", "shell", "panic"] {
         for variable in ["DISK=README.md", "PRESS=ctrl-c"] {
@@ -458,6 +459,34 @@ fn rust_for_another_cpu_is_named_if_it_is_missing() {
     assert_eq!((status, said.as_str()), (Some(1), type_this));
     fs::create_dir(folder.path().join("lib")).expect("make a folder");
     assert_eq!(look(&folder), (Some(0), String::new()));
+}
+
+#[test]
+fn rustix_is_changed_for_i686_or_refused() {
+    let folder = TempDir::new();
+    let line = "pub(in crate::backend) use super::vdso_wrappers::x86_via_vdso as choose;\n";
+    let file = "src/backend/linux_raw/arch/mod.rs";
+    let change = |source: &str| {
+        let registry = TempDir::new();
+        let path = registry.join("rustix-1.2.3");
+        registry.script(&format!("rustix-1.2.3/{file}"), source);
+        registry.script("rustix-1.2.3/Cargo.toml", "");
+        let stubs = Stubs::new(&[]);
+        let packages = format!(r#"echo '{{"manifest_path":"{path}/Cargo.toml"}}'"#);
+        stubs.add("cargo", &packages);
+        let mut command = command("lab/rustix-i686.sh");
+        command.arg(folder.join("rustix")).env("PATH", stubs.first());
+        Session::piped(command).end()
+    };
+    assert_eq!(change(line), (Some(0), String::new()));
+    let changed = fs::read_to_string(folder.path().join("rustix").join(file)).expect("read it");
+    assert!(changed.contains("use self::asm as choose;"), "{changed}");
+
+    let (status, said) = change("another line");
+    let complaint = "picoinit: rustix-1.2.3 is not as rustix-i686.sh knows it, ";
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.starts_with(complaint) && said.lines().count() == 1, "{said}");
+    assert_eq!(fs::read_dir(folder.path()).expect("list it").count(), 0, "something is left");
 }
 
 #[test]

@@ -100,20 +100,31 @@ impl Book {
         Ok(book)
     }
 
-    /// Adds the experiments to the table of contents. Returns which pages are not in it.
+    /// Adds the experiments to the table of contents. Returns what is wrong with it: each page has
+    /// to be there once, after those that it says to read first.
     fn add_experiments(&mut self, pages: &Pages) -> Result<Vec<String>> {
         let lab = pages.get(Path::new(LAB)).with_context(|| format!("there is no {LAB}"))?;
         let contents = self.texts.get_mut(&place(Path::new(SUMMARY)));
         let contents = contents.with_context(|| format!("there is no {SUMMARY}"))?;
-        let mut parts = String::new();
+        let (mut parts, mut faults) = (String::new(), Vec::new());
+        let (mut is_theme, mut read) = (false, BTreeSet::new());
         for line in lab.text.lines() {
-            if let Some(theme) = line.strip_prefix("### ") {
-                parts += &format!("\n# {theme}\n\n");
+            if line.starts_with('#') {
+                let theme = line.strip_prefix("### ");
+                parts += &theme.map(|theme| format!("\n# {theme}\n\n")).unwrap_or_default();
+                is_theme = theme.is_some();
             }
             let target = line.strip_prefix("| [").and_then(|row| row.split(['(', ')']).nth(1));
-            let path = target.and_then(|target| join(Path::new(LAB), target));
+            let path = target.filter(|_| is_theme).and_then(|target| join(Path::new(LAB), target));
             if let Some((path, page)) = path.and_then(|path| pages.get_key_value(&path)) {
                 parts += &format!("- [{}]({})\n", page.title, place(path).display());
+                let first = page.read_first().filter(|first| !read.contains(&join(path, first)));
+                faults.extend(
+                    first.map(|first| {
+                        format!("{LAB}: {} has to come after {first}", path.display())
+                    }),
+                );
+                read.insert(Some(path.clone()));
             }
         }
         let after = format!("({})\n", place(Path::new(LAB)).display());
@@ -122,14 +133,16 @@ impl Book {
             .with_context(|| format!("{SUMMARY}: it does not name {LAB}"))?;
         *contents = format!("{before}{after}{parts}{rest}");
 
-        let has = |path: &Path| contents.contains(&format!("({})", place(path).display()));
-        let missing = pages.keys().filter(|path| **path != Path::new(SUMMARY) && !has(path));
-        Ok(missing
-            .map(|path| {
-                let home = if path.starts_with("lab/experiments") { LAB } else { SUMMARY };
-                format!("{home}: it does not name {}", path.display())
-            })
-            .collect())
+        let chapters = pages.keys().filter(|path| **path != Path::new(SUMMARY));
+        faults.extend(chapters.filter_map(|path| {
+            let home = if path.starts_with("lab/experiments") { LAB } else { SUMMARY };
+            match contents.matches(&format!("({})", place(path).display())).count() {
+                0 => Some(format!("{home}: it does not name {}", path.display())),
+                1 => None,
+                _ => Some(format!("{home}: it names {} more than once", path.display())),
+            }
+        }));
+        Ok(faults)
     }
 
     /// Adds a page for each file that is not Markdown.

@@ -70,6 +70,14 @@ impl Page {
         links.sort_by_key(|link: &Link| link.place.start);
         Ok(Page { title, anchors, links, quotations, text })
     }
+
+    /// Where those links lead that are on its line `Read first: `.
+    pub fn read_first(&self) -> impl Iterator<Item = &str> {
+        let begin = self.text.find("\nRead first: ").map_or(self.text.len(), |at| at + 1);
+        let end = self.text[begin..].find('\n').map_or(self.text.len(), |length| begin + length);
+        let named = self.links.iter().filter(move |link| (begin..end).contains(&link.place.start));
+        named.map(|link| &*link.target)
+    }
 }
 
 impl Link {
