@@ -175,12 +175,11 @@ fn a_fault_is_one_line_that_names_page_and_fault() {
             "Read first: [01](01-why.md).\n\n[Code]",
             "lab/README.md: lab/experiments/01-why.md has to come after 01-why.md",
         ),
-        // A row that is in no table of a theme.
         (
             "lab/README.md",
             "### The first",
-            "### The first\n\n## The second",
-            "lab/README.md: it does not name lab/experiments/01-why.md",
+            "## The first",
+            "lab/README.md: lab/experiments/01-why.md is under no theme",
         ),
         // A quotation, and the code that it quotes.
         (page, "    one();", "    un();", "what it quotes is not in src/main.rs: `un();`"),

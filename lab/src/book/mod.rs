@@ -115,9 +115,12 @@ impl Book {
                 is_theme = theme.is_some();
             }
             let target = line.strip_prefix("| [").and_then(|row| row.split(['(', ')']).nth(1));
-            let path = target.filter(|_| is_theme).and_then(|target| join(Path::new(LAB), target));
+            let path = target.and_then(|target| join(Path::new(LAB), target));
             if let Some((path, page)) = path.and_then(|path| pages.get_key_value(&path)) {
                 parts += &format!("- [{}]({})\n", page.title, place(path).display());
+                if !is_theme {
+                    faults.push(format!("{LAB}: {} is under no theme", path.display()));
+                }
                 let first = page.read_first().filter(|first| !read.contains(&join(path, first)));
                 faults.extend(
                     first.map(|first| {
