@@ -172,10 +172,13 @@ impl Book {
             names += &format!("  - [{name}]({})\n", place(file).display());
             index += &format!("- [{name}]({})\n", relative(Path::new(FILES), file));
             let mut text = format!("# {name}\n\n");
-            for from in linked_from {
-                text += &format!("- from [{}]({})\n", pages[*from].title, relative(file, from));
+            let links = linked_from
+                .iter()
+                .map(|from| format!("[{}]({})", pages[*from].title, relative(file, from)));
+            let links = links.collect::<Vec<_>>().join("; ");
+            if !links.is_empty() {
+                text += &format!("Linked from: {links}\n\n");
             }
-            text += "\n";
             if root.join(file).is_dir() {
                 for inner in files.keys().filter(|inner| *inner != file && inner.starts_with(file))
                 {

@@ -18,12 +18,14 @@ pub fn check(site: &Path) -> Result<()> {
         pages.insert(path, text);
     }
     ensure!(pages.contains_key(Path::new("index.html")), "{}: there is no site", site.display());
-    let names: BTreeMap<&Path, BTreeSet<&str>> =
-        pages.iter().map(|(path, text)| (&**path, values(text, "id").collect())).collect();
+    let names: BTreeMap<&Path, BTreeSet<&str>> = pages
+        .iter()
+        .map(|(path, text)| (&**path, values(text, "id").into_iter().collect()))
+        .collect();
 
     let mut faults = BTreeSet::new();
     for (path, text) in &pages {
-        for link in values(text, "href").chain(values(text, "src")) {
+        for link in [values(text, "href"), values(text, "src")].concat() {
             let (target, anchor) = link.split_once('#').unwrap_or((link, ""));
             if target.contains(':') {
                 continue;
@@ -43,11 +45,10 @@ pub fn check(site: &Path) -> Result<()> {
 }
 
 /// The values of an attribute in a page. (In what a page shows, quotation marks are escaped.)
-fn values<'a>(page: &'a str, attribute: &str) -> impl Iterator<Item = &'a str> {
+fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
     let begin = format!(" {attribute}=\"");
     page.match_indices(&begin)
         .map(|(at, begin)| &page[at + begin.len()..])
         .filter_map(|rest| rest.split_once('"').map(|(value, _)| value))
-        .collect::<Vec<_>>()
-        .into_iter()
+        .collect()
 }
