@@ -257,6 +257,18 @@ STAGE_FOR_TRACE = --program $(TARGET)/demo --scratch $(BUILD)/trace
 symbols: bench-tools build lab-tool
 	cargo build --profile symbols --bin init $(FEATURES)
 
+## book      all that is written here as a website, in build/book
+MDBOOK := 0.5.4
+.PHONY: book mdbook
+book: mdbook lab-tool
+	$(LAB) book stage build/book-src
+	MDBOOK_LOG=warn build/mdbook/bin/mdbook build build/book-src
+	$(LAB) book check build/book
+	echo "picoinit: the book begins at build/book/index.html"
+mdbook:
+	lab/tools.sh cargo linker
+	lab/mdbook.sh build/mdbook $(MDBOOK)
+
 ## lint      formatting, and clippy with warnings as errors
 lint:
 	cargo fmt --check
