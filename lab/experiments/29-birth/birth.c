@@ -3,10 +3,10 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void print_limit(const char *name, int resource)
@@ -14,17 +14,18 @@ static void print_limit(const char *name, int resource)
 	struct rlimit limit;
 
 	if (getrlimit(resource, &limit) < 0)
-		return perror(name);
-	printf("%-18s", name);
-	if (limit.rlim_cur == RLIM_INFINITY)
-		printf("unlimited\n");
+		perror(name);
+	else if (limit.rlim_cur == RLIM_INFINITY)
+		printf("%-18sunlimited\n", name);
 	else
-		printf("%lu\n", limit.rlim_cur);
+		printf("%-18s%lu\n", name, (unsigned long)limit.rlim_cur);
 }
 
 int main(void)
 {
 	char folder[256] = "";
+	struct __user_cap_header_struct version = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct sets[2] = { { 0 } };
 	sigset_t blocked;
 	int signals_blocked = 0, signals_ignored = 0, capabilities = 0;
 	mode_t mask = umask(0);
@@ -37,8 +38,10 @@ int main(void)
 		if (sigaction(number, NULL, &action) == 0)
 			signals_ignored += action.sa_handler == SIG_IGN;
 	}
+	if (syscall(SYS_capget, &version, sets) < 0)
+		perror("capget");
 	for (int number = 0; number <= CAP_LAST_CAP; number++)
-		capabilities += prctl(PR_CAPBSET_READ, number) == 1;
+		capabilities += sets[number / 32].effective >> number % 32 & 1;
 
 	printf("PID               %d\n", getpid());
 	printf("parent            %d\n", getppid());
