@@ -93,7 +93,7 @@ pack: build
 	mkdir -p $(BOOT)/tree/bin
 	cp -a $(TREE) $(BOOT)/tree
 	$(if $(INIT),cp --remove-destination $(call quote,$(INIT)) $(BOOT)/tree/init)
-	$(if $(filter demo,$(ROOTFS)),cp $(TARGET)/demo $(BOOT)/tree/bin)
+	$(if $(filter demo usb,$(ROOTFS)),cp $(TARGET)/demo $(BOOT)/tree/bin)
 	# A tree whose /bin/sh is a link to a BusyBox that it does not have gets it.
 	$(add-busybox)
 	$(add-modules)

@@ -77,6 +77,12 @@ if [ "$WITHOUT" ] && [ "$ONLY" ]; then
     exit 1
 fi
 [ "$VM" ] || exit 0
+if [ "$PC_ONLY" ]; then
+    name=CPU value=$CPU
+    [ "$CPU" = x86_64 ] || refuse ": a stick is for x86_64 only"
+    name=VM value=$VM
+    [ "$VM" = qemu ] || refuse ": a stick is for VM=qemu only"
+fi
 for name in DISK PRESS; do
     eval "value=\$$name"
     [ "$value" ] || continue

@@ -11,6 +11,8 @@ BUSYBOX    ?=
 DISK       ?=
 #: PRESS for make try: ctrl-c or ctrl-alt-delete, pressed when a program asks for it
 PRESS      ?=
+#: SCREEN for make run-usb: what QEMU shows the screen with, such as gtk or none; else a window, or VNC
+SCREEN     ?=
 #: COMPARE an init of yours, for make sizes to put beside the others
 COMPARE    ?=
 #: BOOTS how often make sizes boots each init
@@ -85,10 +87,10 @@ $(BUILD)/rustix: Cargo.lock
 	lab/rustix-i686.sh $@
 endif
 check: check-duties
-	lab/check.sh $(call settings,$(filter-out WITHOUT ONLY,$(VARIABLES)) NO_EXTRAS)
+	lab/check.sh $(call settings,$(filter-out WITHOUT ONLY,$(VARIABLES)) NO_EXTRAS PC_ONLY)
 	lab/tools.sh cargo linker cpio $(if $(CROSS),debian-keys) $(if $(filter uml,$(VM)),setarch setsid,$(QEMU))
 # Only make try has a disk and presses keys.
-run shell panic: NO_EXTRAS = 1
+run shell panic usb run-usb: NO_EXTRAS = 1
 # What is measured or taken apart is this machine's own code.
 torture kernels experiment bench bench-boot sizes ladder costs trace disasm readme: NATIVE = 1
 
@@ -102,6 +104,30 @@ $(PACKAGED):
 	lab/busybox.sh $(BUILD)/busybox ''
 add-busybox = lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)) $(BOOT)/tree
 add-modules = $(if $(DISK),lab/modules.sh $(call quote,$(kernel)) $(BOOT)/tree)
+
+## usb       write build/usb.img, which boots a PC from a USB stick: the demo, then a shell
+## run-usb   boot it in QEMU, with the firmware, the screen and the keyboard of a PC
+usb run-usb: ROOTFS := usb
+usb run-usb: PC_ONLY = 1
+usb run-usb: image = $(if $(KERNEL),$(KERNEL),$(usb-kernel))
+usb-kernel = $(eval usb-kernel := $(call find,lab/usb.sh $(BUILD)/usb kernel))$(usb-kernel)
+usb run-usb: add-modules = lab/modules.sh $(call quote,$(image)) $(BOOT)/tree \
+	xhci_pci ehci_pci ohci_pci uhci_hcd usbhid hid_generic >$(BOOT)/loaded
+# PID 1 has the last of the consoles.
+usb: check usb-tools pack
+	lab/usb.sh $(BUILD)/usb image $(call quote,$(image)) $(BOOT)/initramfs.cpio \
+	$(call quote,console=ttyS0$(comma)115200 console=tty0 cryptomgr.notests $(APPEND))
+	rm -rf $(BOOT)
+usb-tools: check
+	lab/tools.sh debian-keys mformat objcopy
+run-usb: usb
+	lab/tools.sh ovmf
+	lab/boot.sh shell 0 $(BOOT) $(QEMU) -accel $(accel) -M q35 -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config \
+	-vga std -display $(or $(SCREEN),$(call find,lab/screen.sh $(QEMU))) \
+	-drive if=pflash,format=raw,readonly=on,file="$$(lab/ovmf.sh)" \
+	-device qemu-xhci -device usb-kbd,id=keyboard \
+	-drive if=none,id=stick,format=raw,file=$(BUILD)/usb.img -device usb-storage,drive=stick \
+	-chardev stdio,id=console,signal=on,logfile=$(BOOT)/console.log -serial chardev:console $(QEMU_EXTRA)
 
 # User-mode Linux in the place of QEMU. Its consoles and serial ports are descriptors; lab/uml.sh
 # says which. Without root= and console=, it would add its own at the
@@ -169,7 +195,7 @@ ifneq ($(CPU),$(HOST))
 test: TESTFLAGS = --test cpus
 endif
 test-tools: check
-	lab/tools.sh $(if $(CROSS),,mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman)
+	lab/tools.sh $(if $(CROSS),,mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman mformat ovmf)
 bench-tools:
 	lab/tools.sh cargo linker gzip strace
 PEERS := $(addprefix $(BUILD)/peers/,tini dumb-init catatonit busybox-static runit)
@@ -283,5 +309,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools bench bench-boot \
+.PHONY: check-duties check terminal usb usb-tools run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

@@ -109,7 +109,9 @@ fn bad_input_is_refused_before_anything_is_built() {
             }
         }
     }
-    demand_refusal(stubbed_make(&stubs, "test", "CPU=vax"), "CPU=vax");
+    for (target, variable) in [("test", "CPU=vax"), ("usb", "VM=uml"), ("usb", "PRESS=ctrl-c")] {
+        demand_refusal(stubbed_make(&stubs, target, variable), variable);
+    }
     // Only make try makes something of these.
     for target in ["run", "shell", "panic"] {
         for variable in ["DISK=README.md", "PRESS=ctrl-c"] {
@@ -121,6 +123,7 @@ fn bad_input_is_refused_before_anything_is_built() {
         for (target, variables) in [
             ("bench", "CPU=riscv64"),
             ("disasm", "CPU=riscv64"),
+            ("run-usb", "CPU=riscv64"),
             ("run", "ACCEL=kvm CPU=riscv64"),
             ("run", "CPU=riscv64 VM=uml"),
             ("try", "CPU=riscv64 DISK=README.md"),
@@ -441,6 +444,27 @@ fn missing_tools_are_installed_by_root_or_through_sudo() {
         assert_eq!(said.lines().last(), Some(last));
         assert_eq!(stubs.ran().lines().count(), attempts, "{}", stubs.ran());
     }
+}
+
+#[test]
+fn a_screen_is_a_window_where_there_is_a_desktop() {
+    let look = |windows: &str, desktop: &str| {
+        let stubs = machine(0);
+        stubs.add_real(&["head", "grep"]);
+        stubs.add("qemu-system-x86_64", &format!("printf 'none\\n{windows}'"));
+        let mut command = command("lab/screen.sh");
+        command.arg("qemu-system-x86_64").env("PATH", stubs.only()).env("NO_INSTALL", "1");
+        command.env("DISPLAY", desktop).env_remove("WAYLAND_DISPLAY");
+        Session::piped(command).end()
+    };
+    assert_eq!(look("gtk\\n", ":0"), (Some(0), "gtk\n".into()));
+    let (status, said) = look("", ":0");
+    assert_ne!(status, Some(0), "{said}");
+    assert!(said.starts_with("picoinit: missing: qemu-window. Install as root: "), "{said}");
+    let (status, said) = look("gtk\\n", "");
+    let remote = "picoinit: there is no desktop here, so the screen is at VNC 127.0.0.1:5900.";
+    assert!(status == Some(0) && said.starts_with(remote), "{said}");
+    assert!(said.ends_with("\nvnc=127.0.0.1:0\n"), "{said}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::command;
 use super::document::Block;
 use anyhow::Result;
 use nix::sys::termios::{FlushArg, tcflush};
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow::{self, Break, Continue};
 use textwrap::{Options, WordSeparator, WordSplitter, fill};
 
@@ -75,10 +75,12 @@ impl Guide {
     pub fn wait(&self, what: &str) -> Result<ControlFlow<()>> {
         // Keys pressed during a boot were not meant for this.
         tcflush(io::stdin(), FlushArg::TCIFLUSH)?;
-        print!("picoinit: {what} ");
-        io::stdout().flush()?;
         let mut line = String::new();
-        let length = command::wait_for_reader(|| io::stdin().lock().read_line(&mut line))??;
+        let length = command::wait_for_reader(|| {
+            print!("picoinit: {what} ");
+            io::stdout().flush()?;
+            io::stdin().read_line(&mut line)
+        })??;
         Ok(if length > 0 { Continue(()) } else { Break(()) })
     }
 }
