@@ -120,8 +120,9 @@ usb: check usb-tools pack
 	rm -rf $(BOOT)
 usb-tools: check
 	lab/tools.sh debian-keys mformat objcopy
-run-usb: usb
+firmware: check
 	lab/tools.sh ovmf
+run-usb: firmware usb
 	lab/boot.sh shell 0 $(BOOT) $(QEMU) -accel $(accel) -M q35 -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config \
 	-vga std -display $(or $(SCREEN),$(call find,lab/screen.sh $(QEMU))) \
 	-drive if=pflash,format=raw,readonly=on,file="$$(lab/ovmf.sh)" \
@@ -309,5 +310,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal usb usb-tools run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools bench bench-boot \
+.PHONY: check-duties check terminal usb usb-tools firmware run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help
