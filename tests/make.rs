@@ -555,10 +555,18 @@ fn a_kernel_is_decompressed_once_or_booted_as_it_is() {
     fs::write(&odd, &whole).expect("write a file");
     assert!(image(&odd, "odd", &path).ends_with("/a 'kernel'"));
     assert_ne!(image(&odd, "odd", &path), odd);
-    // Another kernel takes its place.
+    // Another kernel is kept beside it; of five, the oldest is not.
     let other = image(&kernel, "odd", &path);
     assert!(other.starts_with(&folder.join("odd")), "{other}");
-    assert_eq!(fs::read_dir(folder.path().join("odd")).expect("read").count(), 1);
+    let kept = || fs::read_dir(folder.path().join("odd")).expect("read").count();
+    assert_eq!(kept(), 2);
+    let oldest = image(&odd, "odd", &path);
+    for earlier in ["1", "2", "3"] {
+        fs::create_dir(folder.path().join("odd").join(earlier)).expect("make a folder");
+    }
+    fs::write(&odd, [&whole[..], b"more"].concat()).expect("write a file");
+    assert_ne!(image(&odd, "odd", &path), oldest);
+    assert_eq!((kept(), Path::new(&oldest).exists()), (4, false));
 }
 
 #[test]
