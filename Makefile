@@ -16,7 +16,7 @@ INIT       ?= $(TARGET)/init
 WITHOUT    ?=
 #: ONLY the only duties that /init is to have
 ONLY       ?=
-#: CPU the machine's processor: x86_64, aarch64 or riscv64; else the same as here
+#: CPU the machine's processor: x86_64, i686, aarch64 or riscv64; else the same as here
 CPU        ?= $(HOST)
 #: KERNEL the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 KERNEL     ?=
@@ -27,7 +27,7 @@ MEM        ?= 256
 #: CPUS how many processors it has
 CPUS       ?= 1
 #: QEMU the emulator
-QEMU       ?= qemu-system-$(CPU)
+QEMU       ?= qemu-system-$(CPU:i686=x86_64)
 #: QEMU_EXTRA arguments to add to the emulator's
 QEMU_EXTRA ?=
 #: ACCEL auto, kvm or tcg (emulation); auto tries whether KVM works
@@ -93,7 +93,7 @@ pack: build
 	mkdir -p $(BOOT)/tree/bin
 	cp -a $(TREE) $(BOOT)/tree
 	$(if $(INIT),cp --remove-destination $(call quote,$(INIT)) $(BOOT)/tree/init)
-	$(if $(filter demo,$(ROOTFS)),cp $(TARGET)/demo $(BOOT)/tree/bin)
+	$(if $(filter demo usb,$(ROOTFS)),cp $(TARGET)/demo $(BOOT)/tree/bin)
 	# A tree whose /bin/sh is a link to a BusyBox that it does not have gets it.
 	$(add-busybox)
 	$(add-modules)
@@ -103,7 +103,7 @@ pack: build
 	cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) > $(BOOT)/initramfs.cpio
 	ln -f $(BOOT)/initramfs.cpio $(ARCHIVE)
 
-## test      everything that is tested: functions, PID 1 of a namespace, boots; some twenty minutes
+## test      everything that is tested: functions, PID 1 of a namespace, boots; with CPU=, its boots
 test: test-tools build $(BUILD)/busybox/bin/busybox
 	# The lab is a package of its own; TESTFLAGS may name what only the init's has.
 	$(if $(TESTFLAGS),,cargo test --package picoinit-lab)

@@ -8,6 +8,7 @@ use std::{env, process::exit};
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/link.ld");
+    println!("cargo::rerun-if-changed=src/link32.ld");
 
     // RUSTFLAGS in the environment replaces, not extends, what .cargo/config.toml says.
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -33,11 +34,12 @@ fn main() {
     println!("cargo::rustc-link-arg-bins={for_linker}-O2");
     // The layout of the file.
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    println!("cargo::rustc-link-arg-bins={for_linker}-T{root}/src/link.ld");
+    let is = |name, value: &str| env::var(name).is_ok_and(|found| found == value);
+    let layout = if is("CARGO_CFG_TARGET_POINTER_WIDTH", "32") { "link32.ld" } else { "link.ld" };
+    println!("cargo::rustc-link-arg-bins={for_linker}-T{root}/src/{layout}");
 
     // What link.ld lays out is the whole file. With the profile `symbols`, it is
     // one section of an ELF file, which has room for symbols and line numbers, too.
-    let is = |name, value: &str| env::var(name).is_ok_and(|found| found == value);
     let keeps_symbols = is("PROFILE", "release") && is("DEBUG", "true");
     if !keeps_symbols {
         println!("cargo::rustc-link-arg-bins={for_linker}--oformat=binary");

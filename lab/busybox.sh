@@ -34,7 +34,10 @@ number() { # OFFSET BYTES
 
 # A program that names a loader has a program header of type 3, PT_INTERP (elf(5)).
 has_loader() {
-    header=$(number 32 8) size=$(number 54 2) left=$(number 56 2)
+    case $(number 4 1) in
+    1) header=$(number 28 4) size=$(number 42 2) left=$(number 44 2) ;; # 32 bits
+    *) header=$(number 32 8) size=$(number 54 2) left=$(number 56 2) ;;
+    esac
     while [ "$left" -gt 0 ]; do
         [ "$(number "$header" 4)" != 3 ] || return 0
         header=$((header + size)) left=$((left - 1))
@@ -46,7 +49,7 @@ has_loader() {
 [ -r "$file" ] || fail " cannot be read by you"
 [ -x "$file" ] || fail " is not executable"
 cpu=${CPU:-$(uname -m)}
-case $cpu in x86_64) machine=62 ;; aarch64) machine=183 ;; *) machine=243 ;; esac # elf(5)
+case $cpu in x86_64) machine=62 ;; i686) machine=3 ;; aarch64) machine=183 ;; *) machine=243 ;; esac # elf(5)
 # The first word is that of every ELF file.
 [ "$(number 0 4)" = 1179403647 ] && [ "$(number 18 2)" = $machine ] && grep -aq BusyBox "$file" ||
     fail " is not a BusyBox for $cpu"

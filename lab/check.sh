@@ -22,7 +22,7 @@ VM='' WITHOUT='' ONLY=''
 for setting; do
     name=${setting%%=*} value=${setting#*=}
     case $name in
-    CPU) one_of x86_64 aarch64 riscv64 ;;
+    CPU) one_of x86_64 i686 aarch64 riscv64 ;;
     NATIVE)
         [ ! "$value" ] || [ "$CPU" = "$host" ] || {
             name=CPU value=$CPU
@@ -60,8 +60,10 @@ for setting; do
         esac
         ;;
     QEMU)
-        # The usual one can be installed.
-        [ "$value" = "qemu-system-$CPU" ] || command -v "$value" >/dev/null || refuse ": there is no such program"
+        case $value in
+        "qemu-system-$CPU" | qemu-system-x86_64) ;; # these can be installed
+        *) command -v "$value" >/dev/null || refuse ": there is no such program" ;;
+        esac
         ;;
     ACCEL) [ "$value" = auto ] || [ "$value" = tcg ] || lab/accel.sh "$value" - - - >/dev/null ;;
     BUSYBOX) [ ! "$value" ] || lab/busybox.sh - "$value" ;;
@@ -75,6 +77,12 @@ if [ "$WITHOUT" ] && [ "$ONLY" ]; then
     exit 1
 fi
 [ "$VM" ] || exit 0
+if [ "$PC_ONLY" ]; then
+    name=CPU value=$CPU
+    [ "$CPU" = x86_64 ] || refuse ": a stick is for x86_64 only"
+    name=VM value=$VM
+    [ "$VM" = qemu ] || refuse ": a stick is for VM=qemu only"
+fi
 for name in DISK PRESS; do
     eval "value=\$$name"
     [ "$value" ] || continue

@@ -14,6 +14,7 @@ cpu=${CPU:-$host}
 case $cpu in
 aarch64) offset=56 magic=ARMd form="an Image" packages="linux-image-cloud-arm64 linux-image-arm64" ;;
 riscv64) offset=56 magic=$(printf 'RSC\005') form="an Image" packages=linux-image-riscv64 ;;
+i686) offset=514 magic=HdrS form="a bzImage" packages=linux-image-686 ;;
 *) offset=514 magic=HdrS form="a bzImage" packages="linux-image-cloud-amd64 linux-image-amd64" ;;
 esac
 

@@ -11,6 +11,8 @@ BUSYBOX    ?=
 DISK       ?=
 #: PRESS for make try: ctrl-c or ctrl-alt-delete, pressed when a program asks for it
 PRESS      ?=
+#: SCREEN for make run-usb: what QEMU shows the screen with, such as gtk or none; else a window, or VNC
+SCREEN     ?=
 #: COMPARE an init of yours, for make sizes to put beside the others
 COMPARE    ?=
 #: BOOTS how often make sizes boots each init
@@ -50,22 +52,23 @@ quote = '$(subst ','\'',$(1))'
 
 # The machines: Rust's name for the CPU; the console, the port for reports and its device; QEMU's words.
 x86_64  := x86_64-unknown-linux-gnu    ttyS0   ttyS1 isa-serial -M pc
+i686    := i686-unknown-linux-gnu      ttyS0   ttyS1 isa-serial -M pc
 aarch64 := aarch64-unknown-linux-gnu   ttyAMA0 ttyS0 pci-serial -M virt -cpu cortex-a57
 riscv64 := riscv64gc-unknown-linux-gnu ttyS0   ttyS1 pci-serial -M virt
 cpu     = $(word $(1),$($(CPU)))
 machine = $(wordlist 5,$(words $($(CPU))),$($(CPU)))
 # On a busy host, an emulated PC's timer may tick too late for the kernel, which then says that
 # the BIOS is broken, even with `quiet`. Under KVM, it skips this check by itself.
-timer   = $(if $(filter x86_64,$(CPU)), no_timer_check)
+timer   = $(if $(filter x86_64 i686,$(CPU)), no_timer_check)
 export CPU
 
 # A C compiler knows one CPU; the linker that comes with Rust knows them all.
-CROSS   = $(if $(filter-out $(HOST),$(CPU)),--config 'target."cfg(unix)".rustflags="-Clinker=rust-lld -Clinker-flavor=ld.lld"')
+CROSS   = $(if $(filter-out $(HOST),$(CPU)),--config 'target."cfg(unix)".rustflags="-Clinker=rust-lld -Clinker-flavor=ld.lld"' $(PATCHED))
 
 # Each is looked for once, when it is needed.
 kernel     = $(eval kernel := $(call find,lab/kernel.sh $(BUILD)/kernel $(call quote,$(KERNEL))))$(kernel)
 image      = $(eval image := $(if $(filter x86_64,$(CPU)),$(call find,lab/vmlinux.sh $(call quote,$(kernel)) $(BUILD)/vmlinux),$(kernel)))$(image)
-accel      = $(eval accel := $(call find,lab/accel.sh $(if $(filter-out x86_64,$(HOST) $(CPU)),tcg,$(ACCEL)) $(BUILD)/accel $(QEMU) $(call quote,$(image))))$(accel)
+accel      = $(eval accel := $(call find,lab/accel.sh $(if $(filter-out x86_64 i686,$(HOST) $(CPU)),tcg,$(ACCEL)) $(BUILD)/accel $(QEMU) $(call quote,$(image))))$(accel)
 uml-kernel = $(eval uml-kernel := $(call find,lab/uml-kernel.sh $(BUILD)/uml $(call quote,$(KERNEL))))$(uml-kernel)
 find       = $(or $(shell CPU=$(CPU) $(1)),$(error the line above says what is missing))
 
@@ -76,13 +79,20 @@ check-duties:
 	lab/check.sh $(call settings,CPU NATIVE DUTIES WITHOUT ONLY)
 	$(if $(CROSS),lab/tools.sh cargo rust-$(call cpu,1))
 build: check-duties
+# One CPU needs a rustix with one line changed, which is built in the place of the other.
+ifeq ($(CPU),i686)
+PATCHED = --config 'paths=["$(BUILD)/rustix"]'
+build: $(BUILD)/rustix
+$(BUILD)/rustix: Cargo.lock
+	lab/rustix-i686.sh $@
+endif
 check: check-duties
-	lab/check.sh $(call settings,$(filter-out WITHOUT ONLY,$(VARIABLES)) NO_EXTRAS)
+	lab/check.sh $(call settings,$(filter-out WITHOUT ONLY,$(VARIABLES)) NO_EXTRAS PC_ONLY)
 	lab/tools.sh cargo linker cpio $(if $(CROSS),debian-keys) $(if $(filter uml,$(VM)),setarch setsid,$(QEMU))
 # Only make try has a disk and presses keys.
-run shell panic: NO_EXTRAS = 1
-# What is measured, taken apart or tested is this machine's own code.
-test torture kernels experiment bench bench-boot sizes ladder costs trace disasm readme: NATIVE = 1
+run shell panic usb run-usb: NO_EXTRAS = 1
+# What is measured or taken apart is this machine's own code.
+torture kernels experiment bench bench-boot sizes ladder costs trace disasm readme: NATIVE = 1
 
 terminal:
 	test -t 0 || { echo "picoinit: make shell needs a terminal. To run a program without one, name a folder with an etc/rc: make run ROOTFS=folder" >&2; exit 1; }
@@ -94,6 +104,31 @@ $(PACKAGED):
 	lab/busybox.sh $(BUILD)/busybox ''
 add-busybox = lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)) $(BOOT)/tree
 add-modules = $(if $(DISK),lab/modules.sh $(call quote,$(kernel)) $(BOOT)/tree)
+
+## usb       write build/usb.img, which boots a PC from a USB stick: the demo, then a shell
+## run-usb   boot it in QEMU, with the firmware, the screen and the keyboard of a PC
+usb run-usb: ROOTFS := usb
+usb run-usb: PC_ONLY = 1
+usb run-usb: image = $(if $(KERNEL),$(KERNEL),$(usb-kernel))
+usb-kernel = $(eval usb-kernel := $(call find,lab/usb.sh $(BUILD)/usb kernel))$(usb-kernel)
+usb run-usb: add-modules = lab/modules.sh $(call quote,$(image)) $(BOOT)/tree \
+	xhci_pci ehci_pci ohci_pci uhci_hcd usbhid hid_generic >$(BOOT)/loaded
+# PID 1 has the last of the consoles.
+usb: check usb-tools pack
+	lab/usb.sh $(BUILD)/usb image $(call quote,$(image)) $(BOOT)/initramfs.cpio \
+	$(call quote,console=ttyS0$(comma)115200 console=tty0 cryptomgr.notests $(APPEND))
+	rm -rf $(BOOT)
+usb-tools: check
+	lab/tools.sh debian-keys mformat objcopy
+firmware: check
+	lab/tools.sh ovmf
+run-usb: firmware usb
+	lab/boot.sh shell 0 $(BOOT) $(QEMU) -accel $(accel) -M q35 -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config \
+	-vga std -display $(or $(SCREEN),$(call find,lab/screen.sh $(QEMU))) \
+	-drive if=pflash,format=raw,readonly=on,file="$$(lab/ovmf.sh)" \
+	-device qemu-xhci -device usb-kbd,id=keyboard \
+	-drive if=none,id=stick,format=raw,file=$(BUILD)/usb.img -device usb-storage,drive=stick \
+	-chardev stdio,id=console,signal=on,logfile=$(BOOT)/console.log -serial chardev:console $(QEMU_EXTRA)
 
 # User-mode Linux in the place of QEMU. Its consoles and serial ports are descriptors; lab/uml.sh
 # says which. Without root= and console=, it would add its own at the
@@ -136,6 +171,9 @@ experiment: check page lab-tool
 	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
 	: $(kernel) $(accel)
 	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N))
+## experiments-test  all of them, as a test: make test runs a third
+experiments-test: TESTFLAGS = --test experiments -- --include-ignored
+experiments-test: test
 in-page = $(shell grep -e '^\$$.* $(1)' $(PAGE))
 page:
 	test $(call quote,$(N)) || { echo 'picoinit: which experiment? `make experiments` lists them; then: make experiment N=1' >&2; exit 1; }
@@ -153,8 +191,12 @@ lab-tool:
 	test -e $(LAB) || echo "picoinit: building the lab's tool; this takes a minute or two, once" >&2
 	cargo build --release --package picoinit-lab --target-dir target
 
+# Of another CPU, the boots are tested.
+ifneq ($(CPU),$(HOST))
+test: TESTFLAGS = --test cpus
+endif
 test-tools: check
-	lab/tools.sh mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman
+	lab/tools.sh $(if $(CROSS),,mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman mformat ovmf)
 bench-tools:
 	lab/tools.sh cargo linker gzip strace
 PEERS := $(addprefix $(BUILD)/peers/,tini dumb-init catatonit busybox-static runit)
@@ -179,7 +221,7 @@ bench-boot: check pack
 	$(call record-hint,BOOT.md)
 	rm -rf $(BOOT)
 
-PORTS = $(if $(COMPARE)$(FEATURES),,$(filter-out $(HOST),x86_64 aarch64 riscv64))
+PORTS = $(if $(COMPARE)$(FEATURES),,$(filter-out $(HOST),x86_64 i686 aarch64 riscv64))
 ## sizes     the same job in many languages: bytes, memory, times
 # An init that lacks duties, or one of yours beside it, is nothing to record.
 sizes: check build lab-tool
@@ -222,7 +264,7 @@ torture: test-tools build $(PACKAGED)
 	KERNEL=$(call quote,$(realpath $(kernel))) ACCEL=$(accel) TORTURE=1 \
 	cargo test --no-fail-fast --test faults --test hostile --test load $(TESTFLAGS) -- --nocapture
 # With --quiet, cargo would tell the tests to be quiet, too.
-test torture kernels: export CARGO_TERM_QUIET = false
+test experiments-test torture kernels: export CARGO_TERM_QUIET = false
 
 ## trace     every system call of PID 1 up to power off, with its line of the source and its duty
 trace: symbols
@@ -242,6 +284,18 @@ STAGE_FOR_TRACE = --program $(TARGET)/demo --scratch $(BUILD)/trace
 symbols: bench-tools build lab-tool
 	cargo build --profile symbols --bin init $(FEATURES)
 
+## book      all that is written here as a website, in build/book
+MDBOOK := 0.5.4
+.PHONY: book mdbook
+book: mdbook lab-tool
+	$(LAB) book stage build/book-src
+	MDBOOK_LOG=warn build/mdbook/bin/mdbook build build/book-src
+	$(LAB) book check build/book
+	echo "picoinit: the book begins at build/book/index.html"
+mdbook:
+	lab/tools.sh cargo linker
+	lab/mdbook.sh build/mdbook $(MDBOOK)
+
 ## lint      formatting, and clippy with warnings as errors
 lint:
 	cargo fmt --check
@@ -252,9 +306,9 @@ lint:
 help:
 	echo "picoinit: a complete PID 1 that a person can read in one sitting."
 	echo; echo "Targets:"
-	sed -n 's/^## //p' $(MAKEFILE_LIST) | while read -r target about; do printf '  make %-11s  %s\n' "$$target" "$$about"; done
+	sed -n 's/^## //p' $(MAKEFILE_LIST) | while read -r target about; do printf '  make %-16s  %s\n' "$$target" "$$about"; done
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal try machine experiments experiment page quotes lab-tool test-tools bench-tools bench bench-boot \
+.PHONY: check-duties check terminal usb usb-tools firmware run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

@@ -35,6 +35,7 @@ case ${CPU:-$(uname -m)} in
 "$(uname -m)") arch=${SUITE:+$(dpkg --print-architecture)} ;;
 x86_64) arch=amd64 ;;
 aarch64) arch=arm64 ;;
+i686) arch=i386 SUITE=${SUITE:-bookworm} ;; # the last release that has a kernel for it
 *) arch=$CPU ;;
 esac
 # For another CPU, there is only such a list: of Debian's present release, or of the next one.

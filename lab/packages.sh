@@ -27,7 +27,12 @@ packages() { # MANAGER COMMAND
     *:debian-keys) echo debian-archive-keyring ;;
     *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
     *:unshare | *:setpriv | *:setarch | *:setsid) echo util-linux ;;
-    *:objdump | *:readelf) echo binutils ;;
+    *:mformat) echo mtools ;;
+    dnf:ovmf | pacman:ovmf) echo edk2-ovmf ;;
+    zypper:ovmf) echo qemu-ovmf-x86_64 ;;
+    apt-get:qemu-window) echo qemu-system-gui ;;
+    *:qemu-window) echo qemu-ui-gtk ;;
+    *:objdump | *:objcopy | *:readelf) echo binutils ;;
     *:bwrap) echo bubblewrap ;;
     *:musl-gcc) echo musl-tools ;;
     apt-get:go) echo golang-go ;;

@@ -7,7 +7,8 @@
 #
 # Some of them are no commands: `linker` is a cc that can link a program, `static-linker`
 # a cc that can link it statically, `pip` is what Python installs packages with, `rust-TARGET`
-# is Rust's library for another CPU, and `debian-keys` is what apt-get needs to trust Debian.
+# is Rust's library for another CPU, `debian-keys` is what apt-get needs to trust Debian, `ovmf` is
+# the firmware of PCs for QEMU, and `qemu-window` what QEMU needs to open a window.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -29,6 +30,8 @@ is_there() { # COMMAND
     static-linker) links -static ;;
     pip) python3 -m pip --version >/dev/null 2>&1 ;;
     debian-keys) ! command -v apt-get >/dev/null || [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
+    ovmf) "${0%/*}/ovmf.sh" >/dev/null ;;
+    qemu-window) "${0%/*}/screen.sh" qemu-system-x86_64 window >/dev/null ;;
     rust-*) [ -d "$(rustc --print target-libdir --target "${1#rust-}")" ] ;;
     *) command -v "$1" >/dev/null ;;
     esac

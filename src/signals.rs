@@ -16,10 +16,10 @@ use rustix::process::{Signal, kill_process};
 use rustix::{fs::Timespec, system::RebootCommand, thread::nanosleep};
 
 /// No signal.
-pub const NONE: kernel_sigset_t = kernel_sigset_t { sig: [0] };
+pub const NONE: kernel_sigset_t = kernel_sigset_t { sig: [0; _] };
 
 /// Every signal.
-pub const ALL: kernel_sigset_t = kernel_sigset_t { sig: [!0] };
+pub const ALL: kernel_sigset_t = kernel_sigset_t { sig: [!0; _] };
 
 /// The size of a set of signals, which the kernel wants to be told with each.
 const SET_SIZE: usize = size_of::<kernel_sigset_t>();

@@ -9,9 +9,9 @@ use boot::{
     Session, alone, command, make, missing_in_order, tell_apart, terminal_is_unharmed, type_command,
 };
 use common::{ROOT, TempDir, skip};
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
-use std::env::consts::ARCH;
+use std::env::{self, consts::ARCH};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -20,18 +20,25 @@ use std::process::Command;
 /// A CPU, Rust's name for it, and ELF's.
 type Cpu = (&'static str, &'static str, elf::Machine);
 
-const CPUS: [Cpu; 3] = [
+const CPUS: [Cpu; 4] = [
     ("x86_64", "x86_64-unknown-linux-gnu", elf::EM_X86_64),
+    ("i686", "i686-unknown-linux-gnu", elf::EM_386),
     ("aarch64", "aarch64-unknown-linux-gnu", elf::EM_AARCH64),
     ("riscv64", "riscv64gc-unknown-linux-gnu", elf::EM_RISCV),
 ];
 
-/// The other CPUs for which this machine has what is needed: `tools` are names that the CPU completes.
-fn others(tools: &[&str]) -> impl Iterator<Item = Cpu> {
-    CPUS.into_iter().filter(|(cpu, ..)| *cpu != ARCH).filter(move |(cpu, target, _)| {
+/// The CPU of `make test CPU=...`; else all that this machine has not. They are skipped where
+/// something is missing: Rust's library, or QEMU, if that `boots` them.
+fn others(boots: bool) -> impl Iterator<Item = Cpu> {
+    let asked_for = env::var("CPU").ok().filter(|cpu| cpu != ARCH);
+    let is_meant = move |cpu: &str| asked_for.as_deref().map_or(cpu != ARCH, |name| name == cpu);
+    CPUS.into_iter().filter(move |(cpu, ..)| is_meant(cpu)).filter(move |(cpu, target, _)| {
         let mut command = command("lab/tools.sh");
         command.arg(format!("rust-{target}")).env("NO_INSTALL", "1");
-        command.args(tools.iter().map(|tool| format!("{tool}{cpu}")));
+        if boots {
+            let qemu = if *cpu == "i686" { "x86_64" } else { cpu };
+            command.arg(format!("qemu-system-{qemu}"));
+        }
         let (status, said) = Session::piped(command).end();
         if status != Some(0) {
             skip(said.trim());
@@ -40,31 +47,59 @@ fn others(tools: &[&str]) -> impl Iterator<Item = Cpu> {
     })
 }
 
-/// `make` for this CPU. What `make test` found out is about another.
+/// `make` for this CPU. What `make test` found out may be about another.
 fn make_for(cpu: &str, arguments: &[&str]) -> Command {
     let mut command = make(arguments);
-    command.arg(format!("CPU={cpu}")).env_remove("KERNEL").env_remove("ACCEL");
+    command.arg(format!("CPU={cpu}"));
+    if !is_asked_for(cpu) {
+        command.env_remove("KERNEL").env_remove("ACCEL");
+    }
     command
+}
+
+/// Whether this is `make test` for this CPU.
+fn is_asked_for(cpu: &str) -> bool {
+    env::var("CPU").is_ok_and(|asked_for| asked_for == cpu)
+}
+
+/// What is wrong with the only segment of an ELF file, and which CPU it is for.
+fn look<Header: FileHeader<Endian = Endianness>>(file: &[u8]) -> (Vec<&str>, elf::Machine) {
+    let endian = Endianness::Little;
+    let header = Header::parse(file).expect("an ELF file");
+    let segments = header.program_headers(endian, file).expect("program headers");
+    let loaded = segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD);
+    let mut complaints = Vec::new();
+    if loaded.clone().count() != 1 {
+        complaints.push("not one segment");
+    }
+    if loaded.clone().any(|segment| segment.p_flags(endian) != elf::PF_R | elf::PF_X) {
+        complaints.push("a segment that is not as it has to be");
+    }
+    (complaints, header.e_machine(endian))
 }
 
 #[test]
 fn the_file_is_of_the_same_kind_on_every_cpu() {
-    for (cpu, target, machine) in others(&[]) {
+    for (cpu, target, machine) in others(false) {
         let (status, said) = Session::piped(make_for(cpu, &["build"])).end();
         assert_eq!(status, Some(0), "{said}");
         let read = |name| fs::read(Path::new(ROOT).join("target").join(target).join(name));
         let init = read("release/init").expect("the init");
         println!("/init for {cpu}: {} bytes", init.len());
-        let file = ElfFile64::<Endianness>::parse(&*init).expect("an ELF file");
-        let [segment] = file.elf_program_headers() else { panic!("{cpu}: not one segment") };
-        let flags = segment.p_flags(Endianness::Little);
-        assert_eq!(flags, elf::PF_R | elf::PF_X, "{cpu}");
-        let found = file.elf_header().e_machine(Endianness::Little);
-        assert_eq!(found, machine, "{cpu}");
+        // The fifth byte says how many bits it has.
+        let look = match elf::FileClass(init[4]) {
+            elf::ELFCLASS32 => look::<elf::FileHeader32<Endianness>>,
+            _ => look::<elf::FileHeader64<Endianness>>,
+        };
+        assert_eq!(look(&init), (vec![], machine), "{cpu}");
         // The one of this machine is another.
         let own = fs::read(common::init()).expect("the init");
         assert_ne!(&own[18..20], &init[18..20], "{cpu}");
     }
+    // An ordinary program is of another kind.
+    let guest = fs::read(common::guest()).expect("the guest");
+    let (complaints, _) = look::<elf::FileHeader64<Endianness>>(&guest);
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
 }
 
 #[test]
@@ -82,7 +117,7 @@ fn the_demo_runs_to_power_off_on_every_cpu() {
         "reboot: Power down",
         "picoinit: the program exited with status 0, and the machine is off",
     ];
-    for (cpu, ..) in others(&["qemu-system-"]) {
+    for (cpu, ..) in others(true) {
         let _alone = alone();
         let (status, said) = Session::piped(make_for(cpu, &["run", "TIMEOUT=60"])).end();
         assert_eq!((status, missing_in_order(&said, &story)), (Some(0), None), "{said}");
@@ -95,8 +130,23 @@ fn the_demo_runs_to_power_off_on_every_cpu() {
 }
 
 #[test]
+fn the_kernel_of_every_cpu_panics_without_an_init() {
+    let panics = "Kernel panic - not syncing: VFS: Unable to mount root fs";
+    for (cpu, ..) in others(true) {
+        let _alone = alone();
+        let (status, said) = Session::piped(make_for(cpu, &["panic", "TIMEOUT=60"])).end();
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains(panics), "{said}");
+        // With one, it does not.
+        let (status, said) = Session::piped(make_for(cpu, &["try", "TIMEOUT=60"])).end();
+        assert_eq!(status, Some(0), "{said}");
+        assert!(!said.contains("Kernel panic"), "{said}");
+    }
+}
+
+#[test]
 fn a_shell_runs_and_its_status_is_reported_on_every_cpu() {
-    for (cpu, ..) in others(&["qemu-system-"]) {
+    for (cpu, ..) in others(true) {
         let tree = TempDir::new();
         tree.script("etc/rc", "echo this is $(busybox uname -m)\necho status 3 > $VERDICT\n");
         fs::create_dir(tree.path().join("bin")).expect("make /bin");
@@ -115,9 +165,10 @@ fn a_shell_runs_and_its_status_is_reported_on_every_cpu() {
 #[test]
 fn a_person_can_use_the_shell_on_every_cpu() {
     const PROMPT: &str = "picoinit# ";
-    for (cpu, ..) in others(&["qemu-system-"]) {
+    for (cpu, ..) in others(true) {
         let _alone = alone();
-        let mut shell = type_command(&format!("env -u KERNEL -u ACCEL make shell CPU={cpu}"));
+        let environment = if is_asked_for(cpu) { "" } else { "env -u KERNEL -u ACCEL " };
+        let mut shell = type_command(&format!("{environment}make shell CPU={cpu}"));
         shell.wait_for(PROMPT);
         // Without Ctrl-C, this would last until the test gives up.
         shell.type_in("sh -c 'echo run$((6*7)); exec sleep 1000'\r");

@@ -5,7 +5,7 @@
 mod boot;
 mod common;
 
-use boot::{LIMIT, Session, alone, command, make, run};
+use boot::{LIMIT, Session, alone, command, make, missing_in_order, run, type_command};
 use common::{ROOT, TempDir, skip};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::Signal;
@@ -25,24 +25,87 @@ macro_rules! tests {
 }
 
 fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
     let mut tests = tests![
         a_wrong_text_fails,
         a_broken_document_is_refused,
         a_wrong_number_is_refused,
         an_interrupt_leaves_no_process_behind,
+        a_reader_at_a_terminal_goes_step_by_step,
         the_kernel_is_quoted_as_it_is,
         a_wrong_quotation_is_found,
+        three_turns_run_each_page_once,
         the_table_of_contents_is_complete,
         the_readme_says_what_is_seen_to_break,
     ];
     // One for each file, named after it: cargo test --test experiments -- 03
-    for (number, name) in experiments() {
-        tests.push(Trial::test(name, move || {
+    let pages = experiments();
+    let is_sample = arguments.filter.is_none() && !arguments.include_ignored && !arguments.ignored;
+    let mut third = None;
+    if is_sample && !arguments.list {
+        let turn = take_turn(&Path::new(ROOT).join("build/experiments-turn"));
+        let numbers = pages.iter().map(|(number, _)| number.as_str());
+        let chosen: Vec<&str> = numbers.filter(|number| is_of_turn(number, turn)).collect();
+        println!("\na third of the experiments runs: {}", chosen.join(" "));
+        println!("all of them: make experiments-test");
+        third = Some(turn);
+    }
+    for (number, name) in pages {
+        let is_left_out = third.is_some_and(|turn| !is_of_turn(&number, turn));
+        let run = move || {
             shows_what_its_text_says(&number);
             Ok(())
-        }));
+        };
+        tests.push(Trial::test(name, run).with_ignored_flag(is_left_out));
     }
-    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+/// Whether a page is of the third of all that runs in this turn.
+fn is_of_turn(number: &str, turn: u64) -> bool {
+    number.parse::<u64>().is_ok_and(|number| number % 3 == turn % 3)
+}
+
+/// The number of this run. It goes on from the one before on this machine, which `file`
+/// has; the first is the number of commits, so that new machines, one for each commit, do
+/// not all begin with the same.
+fn take_turn(file: &Path) -> u64 {
+    let last = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let turn = last.map_or_else(commits, |last| last.wrapping_add(1));
+    fs::create_dir_all(file.parent().expect("a folder")).expect("make a folder");
+    fs::write(file, format!("{turn}\n")).expect("write the turn");
+    turn
+}
+
+/// How many commits the project has; none if it is no repository.
+fn commits() -> u64 {
+    let output = command("git").args(["rev-list", "--count", "HEAD"]).output();
+    let count = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+fn three_turns_run_each_page_once() {
+    let folder = TempDir::new();
+    let file = folder.path().join("build/turn");
+    let pages = experiments();
+    let mut runs = vec![0; pages.len()];
+    for turn in 0..3 {
+        let begin = if turn == 0 { commits() } else { turn_in(&file) + 1 };
+        assert_eq!(take_turn(&file), begin);
+        for (runs, (number, _)) in runs.iter_mut().zip(&pages) {
+            *runs += u32::from(is_of_turn(number, begin));
+        }
+        let is_complete = runs.iter().all(|runs| *runs == 1);
+        assert_eq!(is_complete, turn == 2, "{runs:?} after turn {turn}");
+    }
+    // What is no number is as good as no file.
+    fs::write(&file, "third").expect("write a file");
+    assert_eq!(take_turn(&file), commits());
+}
+
+fn turn_in(file: &Path) -> u64 {
+    let turn = fs::read_to_string(file).expect("read the turn");
+    turn.trim().parse().expect("a number")
 }
 
 /// The number and the name of each experiment.
@@ -209,6 +272,7 @@ fn a_wrong_text_fails() {
 }
 
 fn a_broken_document_is_refused() {
+    let answer = &SOUND[SOUND.find("<details>").expect("an answer")..];
     for (from, to, why) in [
         ("# 07. What", "# 08. What", "its title has to be `# 07. ` and a question"),
         ("say?", "say.", "its title has to be `# 07. ` and a question"),
@@ -222,7 +286,8 @@ fn a_broken_document_is_refused() {
         ("A shell says nothing by itself. But it says what it is told to.\n", "", "with a doubt"),
         ("```c\n", "```text\n", "it does not quote the kernel"),
         ("// SPDX-License-Identifier: GPL-2.0-only\n", "", "a quotation has to begin with"),
-        ("</details>", "", "its exercise has no answer"),
+        ("</details>", "", "its answer has no `</details>`"),
+        (answer, "", "its exercise has no answer"),
         ("<summary>Answer</summary>", "<summary>No</summary>", "an answer is between"),
         ("CODE/program.rs", "CODE/nothing.rs", "leads nowhere"),
         ("pub unsafe fn start", "pub unsafe fn stop", "quotes what is not in that file"),
@@ -239,6 +304,102 @@ fn a_broken_document_is_refused() {
         assert!(said.contains(why) && said.contains("07-shell.md: "), "{to}: {said}");
         assert_eq!(said.lines().count(), 1, "{to}: {said}");
     }
+}
+
+/// Presses Enter, each time that one of these is asked for.
+fn answer(session: &mut Session, prompts: &[&str]) {
+    for prompt in prompts {
+        session.wait_for(&format!("\npicoinit: {prompt}"));
+        session.type_in("\n");
+    }
+}
+
+/// Reads the sound page, with one change, at a terminal.
+fn read_changed(folder: &TempDir, from: &str, to: &str) -> Session {
+    assert!(SOUND.contains(from), "{from}");
+    let text = SOUND.replacen(from, to, 1).replace("CODE", &format!("{ROOT}/src"));
+    fs::write(folder.path().join("07-shell.md"), text).expect("write a file");
+    type_command(&format!("cd '{ROOT}'; {TOOL} experiment --folder {} 7", folder.name()))
+}
+
+/// How a reader goes through the sound page up to the answer, and what is seen on the way.
+const STEPS: [&str; 7] = [
+    "Enter goes on ",
+    "Enter runs it ",
+    "Enter runs it ",
+    "Enter goes on ",
+    "Enter goes on ",
+    "Enter goes on ",
+    "Enter shows the answer ",
+];
+
+fn a_reader_at_a_terminal_goes_step_by_step() {
+    build_tool();
+    let folder = TempDir::new();
+    let settings = |said: &str, name| said.split_once(name)?.1.lines().next().map(str::to_owned);
+    let is_unharmed = |said: &str| {
+        let before = settings(said, "before: ");
+        before.is_some() && before == settings(said, "after: ")
+    };
+
+    let mut session = read_changed(&folder, "one\n", "one\n");
+    answer(&mut session, &STEPS[..1]);
+    session.wait_for("Enter runs it ");
+    // Nothing is run before the reader wants it.
+    assert!(!session.said().contains("\none\n"), "{}", session.said());
+    session.type_in("\n");
+    session.wait_for("\none");
+    answer(&mut session, &STEPS[2..6]);
+    session.wait_for("Enter shows the answer ");
+    assert!(!session.said().contains("Such as three"), "{}", session.said());
+    session.type_in("\n");
+    answer(&mut session, &["Enter runs it "]);
+    let (status, said) = session.end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(is_unharmed(&said), "{said}");
+    let order = [
+        "Read first: 07.\n\nA shell says nothing",
+        "\nPREDICT\n\nHow many lines?\n",
+        "\nTRY\n",
+        "$ echo one",
+        "\nWHY\n\nIt was told to.\n",
+        "\nIN THE CODE\n",
+        "\n\treturn kernel_execve(init_filename, argv_init, envp_init);\n",
+        "\nEXERCISE\n\nSay something else.\n",
+        "\nSuch as three:\n",
+        "\nthree\n",
+        "picoinit: experiment 07: what was seen is what the page says\n",
+    ];
+    assert_eq!(missing_in_order(&said, &order), None, "{said}");
+
+    // A wrong page is wrong at a terminal, too.
+    let mut session = read_changed(&folder, "? 3\n", "");
+    answer(&mut session, &STEPS);
+    answer(&mut session, &["Enter runs it "]);
+    let (status, said) = session.end();
+    assert_eq!(status, Some(1), "{said}");
+
+    // Who leaves, wherever, is asked for nothing more.
+    for (keys, wanted, words) in [
+        ("\x04", Some(0), "\npicoinit: experiment 07: left before its end\n"),
+        ("\x03", Some(1), "\npicoinit: interrupted\n"),
+    ] {
+        for steps in [0, 1, STEPS.len() - 1] {
+            let mut session = read_changed(&folder, "one\n", "one\n");
+            answer(&mut session, &STEPS[..steps]);
+            session.wait_for(STEPS[steps]);
+            session.type_in(keys);
+            let (status, said) = session.end();
+            assert_eq!(status, wanted, "{said}");
+            assert!(is_unharmed(&said) && said.contains(words), "{said}");
+            assert_eq!(said.matches("Enter ").count(), steps + 2, "{said}");
+        }
+    }
+
+    // Without a terminal, nobody is asked, and nothing but the commands is shown.
+    let (status, said) = run_changed("one\n", "one\n");
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!said.contains("Enter ") && !said.contains("PREDICT"), "{said}");
 }
 
 fn the_kernel_is_quoted_as_it_is() {
@@ -388,6 +549,9 @@ fn an_interrupt_leaves_no_process_behind() {
             tool.args(arguments);
             Session::piped(tool)
         };
+        if is_terminal {
+            answer(&mut session, &["Enter goes on ", "Enter runs it "]);
+        }
         session.wait_for("\nsleeper ");
         session.wait_for("\n");
         let said = session.said();

@@ -109,6 +109,9 @@ fn bad_input_is_refused_before_anything_is_built() {
             }
         }
     }
+    for (target, variable) in [("test", "CPU=vax"), ("usb", "VM=uml"), ("usb", "PRESS=ctrl-c")] {
+        demand_refusal(stubbed_make(&stubs, target, variable), variable);
+    }
     // Only make try makes something of these.
     for target in ["run", "shell", "panic"] {
         for variable in ["DISK=README.md", "PRESS=ctrl-c"] {
@@ -120,6 +123,7 @@ fn bad_input_is_refused_before_anything_is_built() {
         for (target, variables) in [
             ("bench", "CPU=riscv64"),
             ("disasm", "CPU=riscv64"),
+            ("run-usb", "CPU=riscv64"),
             ("run", "ACCEL=kvm CPU=riscv64"),
             ("run", "CPU=riscv64 VM=uml"),
             ("try", "CPU=riscv64 DISK=README.md"),
@@ -443,6 +447,27 @@ fn missing_tools_are_installed_by_root_or_through_sudo() {
 }
 
 #[test]
+fn a_screen_is_a_window_where_there_is_a_desktop() {
+    let look = |windows: &str, desktop: &str| {
+        let stubs = machine(0);
+        stubs.add_real(&["head", "grep"]);
+        stubs.add("qemu-system-x86_64", &format!("printf 'none\\n{windows}'"));
+        let mut command = command("lab/screen.sh");
+        command.arg("qemu-system-x86_64").env("PATH", stubs.only()).env("NO_INSTALL", "1");
+        command.env("DISPLAY", desktop).env_remove("WAYLAND_DISPLAY");
+        Session::piped(command).end()
+    };
+    assert_eq!(look("gtk\\n", ":0"), (Some(0), "gtk\n".into()));
+    let (status, said) = look("", ":0");
+    assert_ne!(status, Some(0), "{said}");
+    assert!(said.starts_with("picoinit: missing: qemu-window. Install as root: "), "{said}");
+    let (status, said) = look("gtk\\n", "");
+    let remote = "picoinit: there is no desktop here, so the screen is at VNC 127.0.0.1:5900.";
+    assert!(status == Some(0) && said.starts_with(remote), "{said}");
+    assert!(said.ends_with("\nvnc=127.0.0.1:0\n"), "{said}");
+}
+
+#[test]
 fn rust_for_another_cpu_is_named_if_it_is_missing() {
     let look = |folder: &TempDir| {
         let stubs = machine(0);
@@ -458,6 +483,34 @@ fn rust_for_another_cpu_is_named_if_it_is_missing() {
     assert_eq!((status, said.as_str()), (Some(1), type_this));
     fs::create_dir(folder.path().join("lib")).expect("make a folder");
     assert_eq!(look(&folder), (Some(0), String::new()));
+}
+
+#[test]
+fn rustix_is_changed_for_i686_or_refused() {
+    let folder = TempDir::new();
+    let line = "pub(in crate::backend) use super::vdso_wrappers::x86_via_vdso as choose;\n";
+    let file = "src/backend/linux_raw/arch/mod.rs";
+    let change = |source: &str| {
+        let registry = TempDir::new();
+        let path = registry.join("rustix-1.2.3");
+        registry.script(&format!("rustix-1.2.3/{file}"), source);
+        registry.script("rustix-1.2.3/Cargo.toml", "");
+        let stubs = Stubs::new(&[]);
+        let packages = format!(r#"echo '{{"manifest_path":"{path}/Cargo.toml"}}'"#);
+        stubs.add("cargo", &packages);
+        let mut command = command("lab/rustix-i686.sh");
+        command.arg(folder.join("rustix")).env("PATH", stubs.first());
+        Session::piped(command).end()
+    };
+    assert_eq!(change(line), (Some(0), String::new()));
+    let changed = fs::read_to_string(folder.path().join("rustix").join(file)).expect("read it");
+    assert!(changed.contains("use self::asm as choose;"), "{changed}");
+
+    let (status, said) = change("another line");
+    let complaint = "picoinit: rustix-1.2.3 is not as rustix-i686.sh knows it, ";
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.starts_with(complaint) && said.lines().count() == 1, "{said}");
+    assert_eq!(fs::read_dir(folder.path()).expect("list it").count(), 0, "something is left");
 }
 
 #[test]
@@ -502,10 +555,18 @@ fn a_kernel_is_decompressed_once_or_booted_as_it_is() {
     fs::write(&odd, &whole).expect("write a file");
     assert!(image(&odd, "odd", &path).ends_with("/a 'kernel'"));
     assert_ne!(image(&odd, "odd", &path), odd);
-    // Another kernel takes its place.
+    // Another kernel is kept beside it; of five, the oldest is not.
     let other = image(&kernel, "odd", &path);
     assert!(other.starts_with(&folder.join("odd")), "{other}");
-    assert_eq!(fs::read_dir(folder.path().join("odd")).expect("read").count(), 1);
+    let kept = || fs::read_dir(folder.path().join("odd")).expect("read").count();
+    assert_eq!(kept(), 2);
+    let oldest = image(&odd, "odd", &path);
+    for earlier in ["1", "2", "3"] {
+        fs::create_dir(folder.path().join("odd").join(earlier)).expect("make a folder");
+    }
+    fs::write(&odd, [&whole[..], b"more"].concat()).expect("write a file");
+    assert_ne!(image(&odd, "odd", &path), oldest);
+    assert_eq!((kept(), Path::new(&oldest).exists()), (4, false));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod bench;
 mod binary;
+mod book;
 mod conform;
 mod disasm;
 mod duties;
@@ -47,6 +48,9 @@ enum Command {
     Experiment(experiment::Options),
     /// Check what pages quote of the kernel's source, and where their links to it lead
     Quotes(experiment::kernel::Options),
+    /// Make the book out of the project's Markdown, and check its links
+    #[command(subcommand)]
+    Book(book::Options),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Command::Duties(options) => duties::run(&options),
         Command::Experiment(options) => experiment::run(&options),
         Command::Quotes(options) => experiment::kernel::run(&options),
+        Command::Book(options) => book::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -278,8 +278,11 @@ impl Session {
         let (sender, pieces) = mpsc::channel();
         thread::spawn(move || {
             let mut piece = [0; 4096];
-            // A terminal that nobody has open any more gives an error, not an end.
-            while let Ok(length @ 1..) = output.read(&mut piece) {
+            // A terminal that nobody has open any more gives an error, not an end. If it was closed
+            // just now, what was written to it before may come after the error.
+            while let Ok(length @ 1..) =
+                output.read(&mut piece).or_else(|_| output.read(&mut piece))
+            {
                 if sender.send(piece[..length].to_vec()).is_err() {
                     break;
                 }

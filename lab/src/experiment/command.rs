@@ -1,11 +1,11 @@
 //! Runs a command as somebody would type it, and listens.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
+use std::process::{Command, Stdio, exit};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::sync::{Once, mpsc};
 use std::time::{Duration, Instant};
@@ -44,20 +44,14 @@ const OF_THE_TEXT: [&str; 14] = [
 /// The process group of the command that runs; 0 if none does.
 static GROUP: AtomicI32 = AtomicI32::new(0);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Whether the reader is waited for.
+static IS_WAITING: AtomicBool = AtomicBool::new(false);
 
 /// Runs a shell command in a process group of its own, and prints what it says
 /// as it comes. If this program is told to stop, it first stops the command, and all
 /// that the command started.
 pub fn run(command: &str) -> Result<Seen> {
-    static HANDLER: Once = Once::new();
-    HANDLER.call_once(|| {
-        let set = ctrlc::set_handler(|| {
-            INTERRUPTED.store(true, SeqCst);
-            end_group();
-        });
-        set.expect("the only handler");
-    });
-
+    handle_interrupts();
     let (reader, writer) = io::pipe()?;
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
@@ -115,6 +109,32 @@ pub fn run(command: &str) -> Result<Seen> {
     }
     let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(Seen { status, text })
+}
+
+/// Waits for the reader. If this program is told to stop meanwhile, it does.
+pub fn wait_for_reader<T>(wait: impl FnOnce() -> T) -> Result<T> {
+    handle_interrupts();
+    IS_WAITING.store(true, SeqCst);
+    ensure!(!INTERRUPTED.load(SeqCst), "interrupted");
+    let outcome = wait();
+    IS_WAITING.store(false, SeqCst);
+    Ok(outcome)
+}
+
+fn handle_interrupts() {
+    static HANDLER: Once = Once::new();
+    HANDLER.call_once(|| {
+        let set = ctrlc::set_handler(|| {
+            INTERRUPTED.store(true, SeqCst);
+            end_group();
+            // The terminal is not read from in a way that could be interrupted.
+            if IS_WAITING.load(SeqCst) {
+                eprintln!("\npicoinit: interrupted");
+                exit(1);
+            }
+        });
+        set.expect("the only handler");
+    });
 }
 
 fn end_group() {

@@ -1,13 +1,15 @@
 //! Experiments: pages in lab/experiments whose commands are typed, one by one, and
-//! whose text is compared with what is seen.
+//! whose text is compared with what is seen. A reader at a terminal is shown the text, too.
 
 mod command;
 mod document;
+mod guide;
 pub mod kernel;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use document::Experiment;
+use document::{Block, Experiment, Step};
+use guide::Guide;
 use snapbox::{Assert, Data};
 use std::path::{Path, PathBuf};
 
@@ -36,32 +38,55 @@ pub fn run(options: &Options) -> Result<()> {
     let name = format!("experiment {:02}", experiment.number);
     println!("picoinit: {name}: {}", experiment.question);
     println!("picoinit: its page: {}", experiment.path.display());
+    let guide = Guide::on_terminal();
     let mut differ = 0;
-    for step in &experiment.steps {
-        println!("\n$ {}", step.command.replace('\n', "\n> "));
-        let seen = command::run(&step.command)?;
-        let output = compare(&seen.text, &step.output);
-        if let Err(difference) = &output {
-            let difference = difference.to_string();
-            println!("\npicoinit: not what the page says (- the page, + what was seen):");
-            println!("{}", difference.trim_matches('\n'));
+    for block in &experiment.blocks {
+        if let Some(guide) = &guide
+            && guide.show(block)?.is_break()
+        {
+            return leave(&name);
         }
-        let (status, wanted) = (seen.status, step.status);
-        if status != wanted {
-            println!(
-                "\npicoinit: not what the page says: the exit status is {status}, not {wanted}"
-            );
+        let Block::Steps(steps) = block else { continue };
+        for step in steps {
+            println!("\n$ {}", step.command.replace('\n', "\n> "));
+            if let Some(guide) = &guide
+                && guide.wait("Enter runs it")?.is_break()
+            {
+                return leave(&name);
+            }
+            differ += usize::from(!is_as_written(step)?);
         }
-        differ += usize::from(output.is_err() || status != wanted);
     }
     println!();
     ensure!(
         differ == 0,
         "{name}: what was seen is NOT what the page says: {differ} of {} commands did something else",
-        experiment.steps.len()
+        experiment.steps().count()
     );
     println!("picoinit: {name}: what was seen is what the page says");
     Ok(())
+}
+
+/// What is said if the reader leaves.
+fn leave(name: &str) -> Result<()> {
+    println!("\npicoinit: {name}: left before its end");
+    Ok(())
+}
+
+/// Runs a command. Returns whether it did what its page says, and if not, says what differs.
+fn is_as_written(step: &Step) -> Result<bool> {
+    let seen = command::run(&step.command)?;
+    let output = compare(&seen.text, &step.output);
+    if let Err(difference) = &output {
+        let difference = difference.to_string();
+        println!("\npicoinit: not what the page says (- the page, + what was seen):");
+        println!("{}", difference.trim_matches('\n'));
+    }
+    let (status, wanted) = (seen.status, step.status);
+    if status != wanted {
+        println!("\npicoinit: not what the page says: the exit status is {status}, not {wanted}");
+    }
+    Ok(output.is_ok() && status == wanted)
 }
 
 /// Reads all of them, in order.

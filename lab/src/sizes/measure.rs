@@ -4,7 +4,9 @@ use crate::bench;
 use crate::bench::jail::{Jail, Launch};
 use anyhow::{Context, Result, ensure};
 use object::Endianness;
-use object::elf::{FileHeader64, PT_INTERP, PT_LOAD, ProgramType};
+use object::elf::{
+    ELFCLASS32, FileClass, FileHeader32, FileHeader64, PT_INTERP, PT_LOAD, ProgramType,
+};
 use object::read::elf::{FileHeader, ProgramHeader};
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -61,10 +63,17 @@ fn segments(file: &[u8]) -> Result<Vec<(ProgramType, u64)>> {
     if !file.starts_with(b"\x7fELF") {
         return Ok(Vec::new());
     }
-    let header = FileHeader64::<Endianness>::parse(file)?;
+    match file.get(4).copied().map(FileClass) {
+        Some(ELFCLASS32) => segments_of::<FileHeader32<Endianness>>(file),
+        _ => segments_of::<FileHeader64<Endianness>>(file),
+    }
+}
+
+fn segments_of<H: FileHeader<Endian = Endianness>>(file: &[u8]) -> Result<Vec<(ProgramType, u64)>> {
+    let header = H::parse(file)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, file)?.iter();
-    Ok(segments.map(|segment| (segment.p_type(endian), segment.p_memsz(endian))).collect())
+    Ok(segments.map(|segment| (segment.p_type(endian), segment.p_memsz(endian).into())).collect())
 }
 
 /// What gzip -9 makes of some bytes.
