@@ -16,10 +16,11 @@ fail() {
 
 [ "$(uname -m)" = x86_64 ] || fail "kernels are built for x86, on an x86_64 machine only"
 packed=$("$here/kernel-source.sh" "$source")
-mkdir -p "$directory"
+mkdir -p "$directory/boot"
+[ -e "$directory/build" ] || mkdir "$directory/build"
 directory=$(cd "$directory" && pwd)
 # One at a time builds it; for another, it is there then.
-exec 9>"$directory/lock"
+exec 9>"$directory/build/lock"
 flock 9
 name=6.1-${directory##*/}
 kernel=$directory/boot/vmlinuz-$name
@@ -44,12 +45,11 @@ tree=$("$here/kernel-source.sh" "$source" unpacked)
 # kernel says who built it, or when.
 build() { # ARGUMENT...
     env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=picoinit KBUILD_BUILD_HOST=lab \
-        make -C "$tree" ARCH=$arch O="$directory/build" LOCALVERSION="-${directory##*/}" "$@" >"$directory/log" 2>&1 || {
+        make -C "$tree" ARCH=$arch O="$(realpath "$directory/build")" LOCALVERSION="-${directory##*/}" "$@" >"$directory/log" 2>&1 || {
         grep -i 'error' "$directory/log" | head -n 3 >&2
         fail "the kernel cannot be built. All that was said is in $directory/log"
     }
 }
-mkdir -p "$directory/build" "$directory/boot"
 # tinyconfig, and the fragments. What none of them names is off.
 cat "$tree"/kernel/configs/tiny*.config "$tree/arch/x86/configs/tiny.config" "$@" >"$directory/wanted"
 build KCONFIG_ALLCONFIG="$directory/wanted" allnoconfig

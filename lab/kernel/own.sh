@@ -14,11 +14,10 @@ for option in $OFF; do
         exit 1
     }
 done
-# Those without an option are built in one folder, which begins as a copy: little differs.
+# It is built where the whole one was: little differs.
 OFF='' "$0" "$build" >/dev/null
 directory=$build/off/$(echo "$OFF" | tr ' A-Z_' '-a-z-')
 mkdir -p "$directory"
-[ -e "$build/off/build" ] || { cp -a "$build/own/build" "$build/off/part" && mv "$build/off/part" "$build/off/build"; }
-ln -sfn ../build "$directory/build"
+ln -sfn ../../own/build "$directory/build"
 printf 'CONFIG_%s=n\n' $OFF >"$directory/off.config"
 exec "$here/../own-kernel.sh" "$build/linux-source" "$directory" "$@" "$directory/off.config"
