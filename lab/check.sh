@@ -41,6 +41,7 @@ for setting; do
         [ "$value" ] && { [ -d "initramfs/$value" ] || [ -d "$value" ]; } ||
             refuse ": there is no folder initramfs/$value and no folder $value"
         ;;
+    IMAGES) for value in $value; do one_of own floppy; done ;;
     PRESS) [ ! "$value" ] || one_of ctrl-c ctrl-alt-delete ;;
     WITHOUT | ONLY)
         for duty in $value; do

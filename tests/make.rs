@@ -109,7 +109,13 @@ fn bad_input_is_refused_before_anything_is_built() {
             }
         }
     }
-    for (target, variable) in [("test", "CPU=vax"), ("usb", "VM=uml"), ("usb", "PRESS=ctrl-c")] {
+    for (target, variable) in [
+        ("test", "CPU=vax"),
+        ("usb", "VM=uml"),
+        ("usb", "PRESS=ctrl-c"),
+        ("run", "OFF=TTY"),
+        ("images-test", "IMAGES=disc"),
+    ] {
         demand_refusal(stubbed_make(&stubs, target, variable), variable);
     }
     // Only make try makes something of these.
