@@ -83,6 +83,8 @@ if [ "$PC_ONLY" ]; then
     [ "$CPU" = x86_64 ] || refuse ": a stick is for x86_64 only"
     name=VM value=$VM
     [ "$VM" = qemu ] || refuse ": a stick is for VM=qemu only"
+    name=KERNEL value=$KERNEL
+    [ "$KERNEL" != own ] || refuse ": it knows no screen and no USB, which a stick needs"
 fi
 for name in DISK PRESS; do
     eval "value=\$$name"

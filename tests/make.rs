@@ -113,6 +113,7 @@ fn bad_input_is_refused_before_anything_is_built() {
         ("test", "CPU=vax"),
         ("usb", "VM=uml"),
         ("usb", "PRESS=ctrl-c"),
+        ("run-usb", "KERNEL=own"),
         ("run", "OFF=TTY"),
         ("images-test", "IMAGES=disc"),
     ] {
