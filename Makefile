@@ -18,7 +18,7 @@ WITHOUT    ?=
 ONLY       ?=
 #: CPU the machine's processor: x86_64, i686, aarch64 or riscv64; else the same as here
 CPU        ?= $(HOST)
-#: KERNEL the kernel; else the newest in /boot that can be read, else the distribution's, downloaded
+#: KERNEL the kernel, or own: see make kernel; else the newest in /boot that can be read, else the distribution's, downloaded
 KERNEL     ?=
 #: APPEND words to add to the kernel's command line
 APPEND     ?=
@@ -64,16 +64,17 @@ panic: check
 	lab/boot.sh panic $(TIMEOUT) $(BOOT) $(MACHINE)
 
 # A machine without anything that it does not need: no graphics, no disk, no network.
-HARDWARE = $(QEMU) -accel $(accel) $(machine) -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config -display none \
-	-kernel $(call quote,$(image))
+HARDWARE = $(QEMU) -accel $(accel) $(machine) -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config -display none $(LOAD)
+LOAD     = -kernel $(call quote,$(image))
 
 # Two serial ports: one is the console, which is for people, and kept in a file, too. A program
 # reports its status on the other, because the kernel writes to the console at any moment.
-MACHINE  = $(HARDWARE) $(INITRD) -append $(call quote,$(CMDLINE)) \
+MACHINE  = $(HARDWARE) $(INITRD) $(COMMAND) \
 	-chardev stdio,id=console,logfile=$(BOOT)/console.log,$(CONSOLE) \
 	-chardev file,id=report,path=$(BOOT)/verdict \
 	-serial chardev:console -device $(call cpu,4),chardev=report $(RESTART) $(QEMU_EXTRA)
 INITRD   = -initrd $(BOOT)/initramfs.cpio
+COMMAND  = -append $(call quote,$(CMDLINE))
 CONSOLE  = mux=off,signal=on
 # QEMU exits when the machine restarts, which it does as soon as the kernel has panicked (panic=-1).
 RESTART  = -no-reboot
@@ -93,7 +94,7 @@ pack: build
 	mkdir -p $(BOOT)/tree/bin
 	cp -a $(TREE) $(BOOT)/tree
 	$(if $(INIT),$(or $(other-init),cp --remove-destination $(call quote,$(INIT)) $(BOOT)/tree/init))
-	$(if $(filter demo usb,$(ROOTFS)),cp $(TARGET)/demo $(BOOT)/tree/bin)
+	$(if $(filter demo floppy usb,$(ROOTFS)),cp $(TARGET)/demo $(BOOT)/tree/bin)
 	# A tree whose /bin/sh is a link to a BusyBox that it does not have gets it.
 	$(add-busybox)
 	$(add-modules)

@@ -1,11 +1,13 @@
 #!/bin/sh
-# bench-boot.sh TABLE BOOTS KERNEL IMAGE UML INITRAMFS QEMU... : writes into TABLE how long it takes
-# from the start of a machine to the first line of the demo and to power off. KERNEL is booted as it
-# is, and IMAGE as `make run` boots it; UML is User-mode Linux. They take turns, BOOTS times.
+# bench-boot.sh TABLE BOOTS KERNEL IMAGE UML OWN FLOPPY INITRAMFS QEMU... : writes into TABLE how
+# long it takes from the start of a machine to the first line of the demo and to power off, and how
+# large the kernel's file is. KERNEL is booted as it is, and IMAGE as `make run` boots it; UML is
+# User-mode Linux, OWN the kernel of `make kernel`, if there is one. They take turns, BOOTS times.
+# FLOPPY is the image of `make floppy`, if there is one.
 set -eu
 
-table=$1 boots=$2 kernel=$3 image=$4 uml=$5 initramfs=$6
-shift 6
+table=$1 boots=$2 kernel=$3 image=$4 uml=$5 own=$6 floppy=$7 initramfs=$8
+shift 8
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -38,9 +40,15 @@ median() { # NAME COLUMN
         awk '{ time[NR] = $1 } END { printf "%.2f (%.2f to %.2f)", time[int((NR + 1) / 2)] / 1000, time[1] / 1000, time[NR] / 1000 }'
 }
 
+size() { # FILE
+    stat -Lc %s "$1" | sed ':again; s/\([0-9]\)\([0-9]\{3\}\)\($\|,\)/\1,\2\3/; t again'
+}
+
 as_is="QEMU, the kernel decompresses itself"
 no_tests="QEMU, and cryptomgr.notests"
 decompressed="QEMU, decompressed before, and cryptomgr.notests: make run"
+own_kernel="QEMU, the kernel of \`make kernel\`: make run KERNEL=own"
+[ ! "$own" ] || own_image=$("${0%/*}/vmlinux.sh" "$own" "$work/own")
 user_mode="User-mode Linux: make run VM=uml"
 round=0
 while [ $round -lt "$boots" ]; do
@@ -49,6 +57,7 @@ while [ $round -lt "$boots" ]; do
     qemu "$as_is" "$kernel" "" "$@"
     qemu "$no_tests" "$kernel" " cryptomgr.notests" "$@"
     [ "$image" = "$kernel" ] || qemu "$decompressed" "$image" " cryptomgr.notests" "$@"
+    [ ! "$own" ] || qemu "$own_kernel" "$own_image" "" "$@"
     # Without a panic, it exits by itself.
     [ ! "$uml" ] || HOME=$work boot "$user_mode" setarch -R "$uml" "uml_dir=$work/" mem=256M \
         "initrd=$initramfs" root=98:0 console=tty0 con=null con0=null,fd:1 panic=-1 noreboot
@@ -60,11 +69,21 @@ done
     echo "What \`make bench-boot\` measured on $(date +%F): seconds from the start of the machine, the median of $boots boots, and the least and the greatest."
     echo "The machines took turns on $(nproc) processors ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), under $("$1" --version | sed 's/^QEMU emulator version \([^ ]*\).*/QEMU \1/; q') ($3). The kernel is ${kernel##*/}."
     echo
-    echo "| machine | first line of the demo | power off |"
-    echo "|---|---:|---:|"
-    for name in "$as_is" "$no_tests" "$decompressed" "$user_mode"; do
-        ! grep -q "^$name	" "$work/times" || echo "| $name | $(median "$name" 2) | $(median "$name" 3) |"
-    done
+    echo "| machine | the kernel's file, bytes | first line of the demo | power off |"
+    echo "|---|---:|---:|---:|"
+    while IFS='	' read -r name file; do
+        ! grep -q "^$name	" "$work/times" || echo "| $name | $(size "$file") | $(median "$name" 2) | $(median "$name" 3) |"
+    done <<END
+$as_is	$kernel
+$no_tests	$kernel
+$decompressed	$kernel
+$own_kernel	$own
+$user_mode	$uml
+END
+    if [ "$floppy" ]; then
+        echo
+        echo "The floppy's kernel, with /init, the demo and BusyBox in it, has $(size "$floppy/boot/vmlinuz-6.1-floppy") bytes; $(mdir -i "$floppy.img" :: | sed -n 's/^ *\([0-9 ]*[0-9]\) bytes free/\1/p' | tr ' ' ,) bytes of the floppy are free."
+    fi
 } >"$work/table"
 mkdir -p "$(dirname "$table")"
 mv "$work/table" "$table"

@@ -7,7 +7,8 @@
 # in the end, console.log is beside DIRECTORY, which is removed.
 # PRESS, in the environment, is keys to press once a program says "now press" on the
 # console: ctrl-c, typed on the console; or, on the keyboard, ctrl-alt-delete, for
-# which QEMU's monitor has to listen on the pipe DIRECTORY/keys.
+# which QEMU's monitor has to listen on the pipe DIRECTORY/keys. Or it is `story`, which is
+# typed on the console once a boot loader asks what to boot.
 set -u
 
 expect=$1 timeout=$2 directory=$3
@@ -21,13 +22,14 @@ runs() { kill -0 "$machine" 2>/dev/null; }
 is_said() { grep -aq "$1" "$log" 2>/dev/null; }
 
 press_keys() {
-    until is_said 'now press'; do
+    until is_said 'now press\|^boot:'; do
         runs || return
         sleep 0.1
     done
     # Open for reading, too, so that it cannot wait for a reader.
     case $PRESS in
     ctrl-c) printf '\003' ;;
+    story) printf 'story\r' ;;
     *) echo "sendkey $PRESS" ;;
     esac 1<>"$directory/keys.in"
 }
@@ -61,7 +63,7 @@ shell*' -mon chardev=console '*) echo "picoinit: to leave QEMU at any time: hold
 esac
 if [ "${PRESS:-}" ]; then
     mkfifo "$directory/keys.in" "$directory/keys.out"
-    [ "$PRESS" != ctrl-c ] || exec 3<>"$directory/keys.in"
+    [ "$PRESS" = ctrl-alt-delete ] || exec 3<>"$directory/keys.in"
 fi
 # In the background, because a shell that waits for a program in the foreground
 # heeds no signal, and a signal to this script has to stop the machine.

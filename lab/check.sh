@@ -18,7 +18,7 @@ one_of() { # WORD...
 }
 
 host=$(uname -m)
-VM='' WITHOUT='' ONLY=''
+VM='' WITHOUT='' ONLY='' OFF=''
 for setting; do
     name=${setting%%=*} value=${setting#*=}
     case $name in
@@ -41,6 +41,7 @@ for setting; do
         [ "$value" ] && { [ -d "initramfs/$value" ] || [ -d "$value" ]; } ||
             refuse ": there is no folder initramfs/$value and no folder $value"
         ;;
+    IMAGES) for value in $value; do one_of own floppy; done ;;
     PRESS) [ ! "$value" ] || one_of ctrl-c ctrl-alt-delete ;;
     WITHOUT | ONLY)
         for duty in $value; do
@@ -91,6 +92,8 @@ for name in DISK PRESS; do
     [ "$VM" = qemu ] || refuse ": that is for VM=qemu only"
     [ "$CPU" = x86_64 ] || refuse ": that is for CPU=x86_64 only"
 done
+name=OFF value=$OFF
+[ ! "$OFF" ] || [ "$KERNEL" = own ] || refuse ": that is for KERNEL=own only"
 name=CPU value=$CPU
 [ "$VM" = qemu ] || [ "$CPU" = "$host" ] || refuse ": with VM=uml, it can only be that of this machine, $host"
 name=ACCEL value=$ACCEL

@@ -1,7 +1,7 @@
 #!/bin/sh
 # kernel.sh DIRECTORY [KERNEL] : prints the path of a kernel to boot. That is
 # KERNEL; or the newest in /boot that can be read; or the distribution's own,
-# downloaded to DIRECTORY without root. CPU, in the environment, is as make was given it.
+# downloaded to DIRECTORY without root. KERNEL=own is one that is built. CPU, in the environment, is as make was given it.
 set -eu
 
 directory=$1
@@ -22,6 +22,14 @@ is_kernel() {
     [ "$(dd if="$1" bs=1 skip=$offset count=4 2>/dev/null | tr -d '\0')" = "$magic" ]
 }
 
+if [ "$kernel" = own ]; then
+    [ "$cpu" = x86_64 ] || {
+        echo "picoinit: KERNEL=own is for CPU=x86_64 only" >&2
+        exit 1
+    }
+    [ "$directory" = - ] || exec "${0%/*}/kernel/own.sh" "${directory%/*}"
+    exit # it was only to be checked
+fi
 if [ "$kernel" ]; then
     if ! [ -e "$kernel" ]; then
         echo "picoinit: KERNEL=$kernel: there is no such file" >&2

@@ -13,6 +13,7 @@ DISK       ?=
 PRESS      ?=
 #: SCREEN for make run-usb: what QEMU shows the screen with, such as gtk or none; else a window, or VNC
 SCREEN     ?=
+include lab/images.mk
 #: COMPARE an init of yours, for make sizes to put beside the others
 COMPARE    ?=
 #: BOOTS how often make sizes boots each init
@@ -70,7 +71,7 @@ kernel     = $(eval kernel := $(call find,lab/kernel.sh $(BUILD)/kernel $(call q
 image      = $(eval image := $(if $(filter x86_64,$(CPU)),$(call find,lab/vmlinux.sh $(call quote,$(kernel)) $(BUILD)/vmlinux),$(kernel)))$(image)
 accel      = $(eval accel := $(call find,lab/accel.sh $(if $(filter-out x86_64 i686,$(HOST) $(CPU)),tcg,$(ACCEL)) $(BUILD)/accel $(QEMU) $(call quote,$(image))))$(accel)
 uml-kernel = $(eval uml-kernel := $(call find,lab/uml-kernel.sh $(BUILD)/uml $(call quote,$(KERNEL))))$(uml-kernel)
-find       = $(or $(shell CPU=$(CPU) $(1)),$(error the line above says what is missing))
+find       = $(or $(shell CPU=$(CPU) OFF=$(call quote,$(OFF)) $(1)),$(error the line above says what is missing))
 
 # Bad input is refused before anything is built.
 VARIABLES := $(shell sed -n 's/^\#: \([A-Z_]*\) .*/\1/p' $(MAKEFILE_LIST))
@@ -120,8 +121,9 @@ usb: check usb-tools pack
 	rm -rf $(BOOT)
 usb-tools: check
 	lab/tools.sh debian-keys mformat objcopy
-run-usb: usb
+firmware: check
 	lab/tools.sh ovmf
+run-usb: firmware usb
 	lab/boot.sh shell 0 $(BOOT) $(QEMU) -accel $(accel) -M q35 -m $(MEM) -smp $(CPUS) -nodefaults -no-user-config \
 	-vga std -display $(or $(SCREEN),$(call find,lab/screen.sh $(QEMU))) \
 	-drive if=pflash,format=raw,readonly=on,file="$$(lab/ovmf.sh)" \
@@ -226,7 +228,8 @@ bench-boot: BOOTS = 7
 bench-boot: check pack
 	lab/tools.sh setarch
 	lab/bench-boot.sh $(call tables,BOOT.md) $(BOOTS) $(call quote,$(kernel)) $(call quote,$(image)) \
-	$(call quote,$(if $(KERNEL),,$(uml-kernel))) $(ARCHIVE) $(HARDWARE)
+	$(call quote,$(if $(KERNEL),,$(uml-kernel))) '$(wildcard build/own/boot/*)' \
+	'$(basename $(wildcard build/floppy.img))' $(ARCHIVE) $(HARDWARE)
 	$(call record-hint,BOOT.md)
 	rm -rf $(BOOT)
 
@@ -319,5 +322,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal usb usb-tools run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools inits bench bench-boot \
+.PHONY: check-duties check terminal usb usb-tools firmware run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools inits bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

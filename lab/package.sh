@@ -2,7 +2,8 @@
 # package.sh DIRECTORY PACKAGE... : unpacks the first of these Debian or Ubuntu
 # packages that there is into DIRECTORY, without root, and installs nothing.
 # If a package has no files of its own, the kernel image that it depends on is taken;
-# and if that was split into several packages, all of them.
+# and if that was split into several packages, all of them. src:PACKAGE, together with SUITE, is
+# the source of a package, as its authors released it.
 # CPU, in the environment, is as make was given it; for another than this machine's, the
 # packages are Debian's. So they are with SUITE, of that release whatever the machine has.
 set -eu
@@ -54,7 +55,8 @@ for source in $sources; do
     machine) lists= ;;
     own) ;;
     *)
-        echo "deb [signed-by=$keys] ${server:-http://deb.debian.org/debian/} $source main" >"$work/sources.list"
+        case $1 in src:*) type=deb-src ;; *) type=deb ;; esac
+        echo "$type [signed-by=$keys] ${server:-http://deb.debian.org/debian/} $source main" >"$work/sources.list"
         ;;
     esac
     if [ "$lists" ]; then
@@ -66,6 +68,16 @@ for source in $sources; do
         fi
     fi
     for package; do
+        case $package in
+        src:*)
+            echo "picoinit: downloading the source of ${package#src:}" >&2
+            (cd "$work" && apt-get -q $lists source --download-only "${package#src:}") >"$work/log" 2>&1 || break
+            tar -C "$work/unpacked" -xf "$work"/*.orig.tar.* 2>"$work/log" || fail "the source of ${package#src:} cannot be unpacked"
+            rm -rf "$directory"
+            mv "$work/unpacked" "$directory"
+            exit 0
+            ;;
+        esac
         real=$(apt-cache $lists depends "$package" 2>/dev/null |
             sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
         real=${real:-$package}

@@ -24,6 +24,11 @@ packages() { # MANAGER COMMAND
     dnf:qemu-system-riscv64) echo qemu-system-riscv-core ;;
     zypper:qemu-system-riscv64) echo qemu-extra ;;
     apt-get:xz) echo xz-utils ;;
+    *:mcopy) echo mtools ;;
+    apt-get:libelf) echo libelf-dev ;;
+    dnf:libelf) echo elfutils-libelf-devel ;;
+    zypper:libelf) echo libelf-devel ;;
+    apk:libelf) echo elfutils-dev ;;
     *:debian-keys) echo debian-archive-keyring ;;
     *:mke2fs | *:e2fsck | *:debugfs) echo e2fsprogs ;;
     *:unshare | *:setpriv | *:setarch | *:setsid) echo util-linux ;;

@@ -7,8 +7,9 @@
 #
 # Some of them are no commands: `linker` is a cc that can link a program, `static-linker`
 # a cc that can link it statically, `pip` is what Python installs packages with, `rust-TARGET`
-# is Rust's library for another CPU, `debian-keys` is what apt-get needs to trust Debian, `ovmf` is
-# the firmware of PCs for QEMU, and `qemu-window` what QEMU needs to open a window.
+# is Rust's library for another CPU, `libelf` a library with its headers, `debian-keys` is what
+# apt-get needs to trust Debian, `ovmf` is the firmware of PCs for QEMU, and `qemu-window` what
+# QEMU needs to open a window.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -28,6 +29,7 @@ is_there() { # COMMAND
     case $1 in
     linker) links ;;
     static-linker) links -static ;;
+    libelf) echo '#include <gelf.h>' | cc -E - >/dev/null 2>&1 ;;
     pip) python3 -m pip --version >/dev/null 2>&1 ;;
     debian-keys) ! command -v apt-get >/dev/null || [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
     ovmf) "${0%/*}/ovmf.sh" >/dev/null ;;

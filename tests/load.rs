@@ -350,13 +350,15 @@ fn is_writable(file: &OwnedFd) -> bool {
 #[test]
 fn an_init_that_waits_for_its_console_does_not_reap() {
     // The twin of those above: it says who ended, and waits until that is taken.
-    let (_reader, writer) = io::pipe().expect("pipe");
+    let (reader, writer) = io::pipe().expect("pipe");
     fill(&writer);
     let init = r#"mkdir /proc; mount -t proc proc /proc; "$@" & echo started >&2; wait"#;
     let init = ["/bin/sh", "-c", init, "sh"];
     let namespace = Namespace::with_init(&init, &["/guest", "orphans", "5"]);
     let running = Running::start(namespace.stdio(writer.into()));
     wait_until("zombies are left", || running.report().contains("zombies 5"));
+    // Nor is anything taken of what unshare(1) then says of an init that was killed.
+    drop(reader);
 }
 
 /// A script that leaves an orphan, and goes on as soon as that was reaped.

@@ -128,7 +128,7 @@ fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
                 work(item)
             }
         };
-        let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
+        let workers: Vec<_> = (0..8).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
     });
 }
@@ -264,10 +264,13 @@ fn an_init_without_a_duty_fails_the_rows_of_that_duty() {
     cargo.args(["--no-default-features", "--features", "console,mounts,reap,spawn,teardown"]);
     assert!(cargo.current_dir(ROOT).status().expect("run cargo").success(), "cargo build failed");
     let init = Path::new(ROOT).join("target/duties-test/x86_64-unknown-linux-gnu/release/init");
-    let rows = ["--only", "pid", "mounts", "program", "names", "passes-on", "requests"];
-    let checked = conform(&init, &rows);
-    assert!(!checked.is_right);
-    assert_eq!(checked.failed(), ["passes-on", "requests"], "{}", checked.said);
+    // The tool waits for half a minute before it says that a row fails.
+    let rows = [["pid", "mounts", "passes-on"], ["program", "names", "requests"]];
+    for_each(rows.into(), |rows| {
+        let checked = conform(&init, &[&["--only"][..], &rows].concat());
+        assert!(!checked.is_right);
+        assert_eq!(checked.failed(), [rows[2]], "{}", checked.said);
+    });
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub fn command(program: &str) -> Command {
     command.current_dir(ROOT);
     // `make test` may be running this. KERNEL and ACCEL are what it found out.
     const SET: &str = "MAKEFLAGS MFLAGS MAKELEVEL CPU VM ROOTFS WITHOUT ONLY APPEND QEMU_EXTRA TIMEOUT \
-                       DISK PRESS INIT BUSYBOX N V";
+                       DISK PRESS INIT BUSYBOX N V OFF";
     for name in SET.split_whitespace() {
         command.env_remove(name);
     }

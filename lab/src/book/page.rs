@@ -1,8 +1,8 @@
 //! A page of Markdown.
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::experiment::kernel::matching;
+use anyhow::{Context, Result, bail};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
@@ -109,27 +109,9 @@ pub fn check_quotation(root: &Path, block: &str) -> Result<()> {
     })?;
     let code = fs::read_to_string(root.join(name)).with_context(|| format!("it quotes {name}"))?;
     let code: Vec<&str> = code.lines().collect();
-    let lines: Vec<&str> = lines.lines().collect();
-    let mut from = 0;
-    for run in lines.split(|line| line.trim() == "...").filter(|run| !run.is_empty()) {
-        // How many of these lines follow each other in the file, at best, and from where on.
-        let quoted = (from..code.len()).map(|at| (common(run, &code[at..]), at));
-        let (count, at) = quoted.max_by_key(|(count, at)| (*count, Reverse(*at))).unwrap_or((0, 0));
-        if count < run.len() {
-            bail!("what it quotes is not in {name}: `{}`", run[count].trim());
-        }
-        from = at + count;
+    let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+    match lines.get(matching(&code, &lines)) {
+        Some(line) => bail!("what it quotes is not in {name}: `{}`", line.trim()),
+        None => Ok(()),
     }
-    ensure!(from > 0, "it quotes no line of {name}");
-    Ok(())
-}
-
-/// With how many of these lines the code begins, if they may all be less indented by as much.
-fn common(lines: &[&str], code: &[&str]) -> usize {
-    let indent = code[0].strip_suffix(lines[0]).filter(|indent| indent.trim().is_empty());
-    let Some(indent) = indent else { return 0 };
-    let is_same = |(line, code): &(&&str, &&str)| {
-        line.is_empty() && code.is_empty() || code.strip_prefix(indent) == Some(**line)
-    };
-    lines.iter().zip(code).take_while(is_same).count()
 }

@@ -232,7 +232,7 @@ fn identifier(line: &str) -> Option<&str> {
 }
 
 /// How many lines of a quotation are those of the text, whatever indentation they lack.
-fn matching(text: &[&str], quoted: &[String]) -> usize {
+pub fn matching(text: &[&str], quoted: &[String]) -> usize {
     let first = quoted.iter().find(|line| line.trim() != LEFT_OUT).map_or("", |line| line);
     let indents: BTreeSet<&str> = text
         .iter()
