@@ -57,6 +57,7 @@ for setting; do
     INIT | DISK)
         case $name=$value in
         INIT=target/*) ;; # it may be about to be built
+        INIT=tini | INIT=dumb-init | INIT=catatonit | INIT=busybox | INIT=runit) ;; # Debian's
         *) [ ! "$value" ] || [ -f "$value" ] || refuse ": there is no such file" ;;
         esac
         ;;
