@@ -459,3 +459,31 @@ fn the_table_is_true() {
         assert!(now.abs_diff(*bytes) * 20 <= *bytes, "{title}: {now} bytes, not {bytes}");
     }
 }
+
+#[test]
+fn what_an_init_does_is_told_in_words() {
+    let folder = TempDir::new();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let init = format!("{ROOT}/target/x86_64-unknown-linux-gnu/release/init");
+    let (table, scratch) = (path("tables/INITS.md"), path("scratch"));
+    let words = ["inits", "--init", &init, "--packages", "none", "--output", &table];
+    let only = ["--scratch", &scratch, "--only", "picoinit", "none of the duties"];
+    let output = lab(&[&words[..], &only].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = fs::read_to_string(&table).expect("a table");
+    let row = |name: &str| {
+        let start = format!("| {name} | ");
+        let row = table.lines().find_map(|line| line.strip_prefix(&start)?.strip_suffix(" |"));
+        row.unwrap_or_else(|| panic!("no row of {name}: {table}")).split(" | ").collect()
+    };
+    let (ours, naive): (Vec<&str>, Vec<&str>) = (row("picoinit"), row("none of the duties"));
+    let wanted =
+        ["exits with 3", "exits with 137", "reaps them", "program, child, daemon; exits with 0"];
+    assert_eq!(ours[..4], wanted);
+    assert!(ours[4].starts_with("exits with 137 after "), "{}", ours[4]);
+    assert_eq!(ours[5..], ["passes it on", "it gets SIGTERM"]);
+    // A PID 1 without duties is seen to have none.
+    let lacking =
+        ["leaves 200 zombies", "nobody; carries on", "carries on", "keeps it", "it gets SIGKILL"];
+    assert_eq!(naive[2..], lacking);
+}
