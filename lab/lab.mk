@@ -182,8 +182,7 @@ page:
 	test $(words $(PAGE)) = 1 || { echo "picoinit: N="$(call quote,$(N))': there is no such experiment; `make experiments` lists them' >&2; exit 1; }
 
 ## quotes       check what the pages quote of the kernel's source, and list it
-# Pages of the second edition.
-QUOTING = $(shell grep -rl --include='*.md' '^## Predict' lab)
+QUOTING = $(shell grep -rl --include='*.md' 'SPDX-License-Identifier\|torvalds/linux' lab)
 quotes: lab-tool
 	archive=$$(lab/kernel-source.sh $(BUILD)/linux-source) && \
 	$(LAB) quotes --source $(BUILD)/linux-source/quoted --archive "$$archive" $(QUOTING)
