@@ -10,7 +10,7 @@
 # What can be set on the command line: make run MEM=512
 #: ROOTFS what to pack beside /init: a folder of initramfs/, or any other folder
 ROOTFS     ?= demo
-#: INIT the program that is packed as /init; else this picoinit. INIT= packs none
+#: INIT the program that is packed as /init, or tini, dumb-init, catatonit, busybox, runit; else this picoinit. INIT= packs none
 INIT       ?= $(TARGET)/init
 #: WITHOUT duties that /init is to lack, of: console mounts reap signals spawn teardown
 WITHOUT    ?=
@@ -93,7 +93,7 @@ archive: check pack
 pack: build
 	mkdir -p $(BOOT)/tree/bin
 	cp -a $(TREE) $(BOOT)/tree
-	$(if $(INIT),cp --remove-destination $(call quote,$(INIT)) $(BOOT)/tree/init)
+	$(if $(INIT),$(or $(other-init),cp --remove-destination $(call quote,$(INIT)) $(BOOT)/tree/init))
 	$(if $(filter demo floppy usb,$(ROOTFS)),cp $(TARGET)/demo $(BOOT)/tree/bin)
 	# A tree whose /bin/sh is a link to a BusyBox that it does not have gets it.
 	$(add-busybox)

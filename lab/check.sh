@@ -57,6 +57,7 @@ for setting; do
     INIT | DISK)
         case $name=$value in
         INIT=target/*) ;; # it may be about to be built
+        INIT=tini | INIT=dumb-init | INIT=catatonit | INIT=busybox | INIT=runit) ;; # Debian's
         *) [ ! "$value" ] || [ -f "$value" ] || refuse ": there is no such file" ;;
         esac
         ;;
@@ -83,6 +84,8 @@ if [ "$PC_ONLY" ]; then
     [ "$CPU" = x86_64 ] || refuse ": a stick is for x86_64 only"
     name=VM value=$VM
     [ "$VM" = qemu ] || refuse ": a stick is for VM=qemu only"
+    name=KERNEL value=$KERNEL
+    [ "$KERNEL" != own ] || refuse ": it knows no screen and no USB, which a stick needs"
 fi
 for name in DISK PRESS; do
     eval "value=\$$name"

@@ -93,7 +93,7 @@ check: check-duties
 # Only make try has a disk and presses keys.
 run shell panic usb run-usb: NO_EXTRAS = 1
 # What is measured or taken apart is this machine's own code.
-torture kernels experiment bench bench-boot sizes ladder costs trace disasm readme: NATIVE = 1
+torture kernels experiment inits bench bench-boot sizes ladder costs trace disasm readme: NATIVE = 1
 
 terminal:
 	test -t 0 || { echo "picoinit: make shell needs a terminal. To run a program without one, name a folder with an etc/rc: make run ROOTFS=folder" >&2; exit 1; }
@@ -171,7 +171,8 @@ experiment: check page lab-tool
 	lab/tools.sh $(sort $(shell grep -ohwE 'mke2fs|e2fsck|debugfs|readelf' $(PAGE)) $(if $(call in-page,cc -static),static-linker))
 	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
 	: $(kernel) $(accel)
-	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N))
+	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N)) \
+	$(if $(filter $(TARGET)/init,$(INIT)),,--init $(call quote,$(INIT)))
 ## experiments-test  all of them, as a test: make test runs a third
 experiments-test: TESTFLAGS = --test experiments -- --include-ignored
 experiments-test: test
@@ -207,6 +208,15 @@ $(PEERS):
 # Where a table goes.
 tables = $(if $(filter 1,$(RECORD)),lab,$(BUILD)/tables)/$(1)
 record-hint = test '$(filter 1,$(RECORD))' || echo "picoinit: the table is in $(call tables,$(1)); with RECORD=1, it replaces the one in lab/$(1)"
+
+# Which of them INIT= may name: make try INIT=tini.
+OTHERS := tini dumb-init catatonit busybox runit
+other-init = $(if $(filter $(OTHERS),$(INIT)),lab/other-init.sh $(BUILD) $(INIT) $(BOOT)/tree $(call quote,$(BUSYBOX)))
+
+## inits     what picoinit and its peers do as PID 1, in words
+inits: check-duties build lab-tool $(PEERS)
+	$(LAB) inits --init $(TARGET)/init --packages $(BUILD)/peers --output $(call tables,INITS.md)
+	$(call record-hint,INITS.md)
 
 ## bench     picoinit and its peers as PID 1, side by side
 bench: bench-tools build lab-tool $(PEERS)
@@ -312,5 +322,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal usb usb-tools firmware run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools bench bench-boot \
+.PHONY: check-duties check terminal usb usb-tools firmware run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools inits bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

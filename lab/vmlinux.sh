@@ -48,7 +48,7 @@ is_bootable() { # FILE
     return 1
 }
 
-folder=$directory/$(stat -Lc %s-%Y "$kernel") # another kernel of this name has others
+folder=$directory/$(stat -Lc %s-%.9Y "$kernel") # another kernel of this name has others
 vmlinux=$folder/${kernel##*/}
 if ! [ -e "$vmlinux" ]; then
     part=$directory/part.$$
@@ -57,8 +57,10 @@ if ! [ -e "$vmlinux" ]; then
     {
         mkdir -p "$directory"
         decompress >"$part"
-        # Tens of megabytes each: only the latest is kept.
-        is_bootable "$part" && rm -rf "$directory"/[0-9]* && mkdir "$folder" && mv "$part" "$vmlinux"
+        is_bootable "$part" && mkdir -p "$folder" && mv "$part" "$vmlinux"
+        # Tens of megabytes each: the latest four are kept.
+        ls -dt "$directory"/[0-9]*/ | tail -n +5 | xargs -r rm -rf
+        [ -e "$vmlinux" ]
     } 2>/dev/null || {
         echo "$kernel"
         exit

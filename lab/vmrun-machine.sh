@@ -6,9 +6,13 @@ set -eu
 
 cache=$1 vm=$2 kernel=$3 mem=$4 cpus=$5
 mkdir -p "$cache"
-words=$cache/machine.$(echo "$vm $kernel $mem $cpus ${KERNEL-} ${QEMU-} ${ACCEL-} $PATH" | md5sum | cut -c -32)
+# A kernel of one's own may be another one by now, of the same name.
+kernel_is=$kernel${kernel:+$(stat -Lc ' %s %y' "$kernel" 2>/dev/null)} || :
+words=$cache/machine.$(echo "$vm $kernel_is $mem $cpus ${KERNEL-} ${QEMU-} ${ACCEL-} $PATH" | md5sum | cut -c -32)
 built=target/x86_64-unknown-linux-gnu/release/vmrun-host
-if ! [ -e "$words" ] || ! [ -e $built ] || ! [ -r "$(head -n 1 "$words")" ] || [ "$(find Makefile Cargo.toml \
+# What was decompressed of it is kept until others need the room.
+image=$(sed -n '/^-kernel$/{n;p}' "$words" 2>/dev/null) || :
+if ! [ -e "$words" ] || ! [ -e $built ] || ! [ -r "$(head -n 1 "$words")" ] || ! [ -e "${image:-$words}" ] || [ "$(find Makefile Cargo.toml \
     Cargo.lock build.rs .cargo src lab/*.mk lab/*.sh lab/vmrun-host $built /boot -newer "$words" -print -quit)" ]; then
     # What is set for another make and cargo is not for these.
     unset MAKEFLAGS MAKELEVEL CARGO_TERM_QUIET RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET RUSTUP_TOOLCHAIN

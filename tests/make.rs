@@ -113,6 +113,7 @@ fn bad_input_is_refused_before_anything_is_built() {
         ("test", "CPU=vax"),
         ("usb", "VM=uml"),
         ("usb", "PRESS=ctrl-c"),
+        ("run-usb", "KERNEL=own"),
         ("run", "OFF=TTY"),
         ("images-test", "IMAGES=disc"),
     ] {
@@ -561,10 +562,18 @@ fn a_kernel_is_decompressed_once_or_booted_as_it_is() {
     fs::write(&odd, &whole).expect("write a file");
     assert!(image(&odd, "odd", &path).ends_with("/a 'kernel'"));
     assert_ne!(image(&odd, "odd", &path), odd);
-    // Another kernel takes its place.
+    // Another kernel is kept beside it; of five, the oldest is not.
     let other = image(&kernel, "odd", &path);
     assert!(other.starts_with(&folder.join("odd")), "{other}");
-    assert_eq!(fs::read_dir(folder.path().join("odd")).expect("read").count(), 1);
+    let kept = || fs::read_dir(folder.path().join("odd")).expect("read").count();
+    assert_eq!(kept(), 2);
+    let oldest = image(&odd, "odd", &path);
+    for earlier in ["1", "2", "3"] {
+        fs::create_dir(folder.path().join("odd").join(earlier)).expect("make a folder");
+    }
+    fs::write(&odd, [&whole[..], b"more"].concat()).expect("write a file");
+    assert_ne!(image(&odd, "odd", &path), oldest);
+    assert_eq!((kept(), Path::new(&oldest).exists()), (4, false));
 }
 
 #[test]
@@ -1042,4 +1051,34 @@ fn what_is_built_does_not_depend_on_where_and_by_whom() {
     fs::write(there.join("initramfs/demo/etc/more"), "x").expect("write a file");
     let more = build_in(&there, "077");
     assert!(built.0 == more.0 && built.1 != more.1, "the archive does not depend on its files");
+}
+
+#[test]
+fn another_init_is_packed_with_what_it_needs() {
+    let folder = TempDir::new();
+    let busybox = folder.script("busybox", "");
+    let path = |name: &str| folder.path().join(name);
+    // As the package has been unpacked before: a program that is linked dynamically.
+    for package in ["tini/usr/bin", "runit/usr/sbin"] {
+        fs::create_dir_all(path("build/peers").join(package)).expect("make a folder");
+    }
+    fs::copy("/bin/true", path("build/peers/tini/usr/bin/tini")).expect("copy");
+    fs::copy("/bin/true", path("build/peers/runit/usr/sbin/runit")).expect("copy");
+    fs::create_dir_all(path("build/busybox/bin")).expect("make a folder");
+    fs::copy(&busybox, path("build/busybox/bin/busybox")).expect("copy");
+    for (name, start) in [("tini", "exec /.init/tini -- \"$@\""), ("runit", "exec /.init/runit")] {
+        let tree = path(&format!("tree.{name}"));
+        fs::create_dir_all(tree.join("bin")).expect("make a folder");
+        let words = [&folder.join("build"), name, &tree.to_string_lossy(), ""];
+        let (status, said) = run("lab/other-init.sh", &words);
+        assert_eq!((status, said.as_str()), (Some(0), ""));
+        let script = fs::read_to_string(tree.join("init")).expect("an /init");
+        assert!(script.starts_with("#!/bin/sh\n") && script.contains(start), "{script}");
+        assert!(tree.join(".init").join(name).exists());
+        assert!(tree.join("lib64/ld-linux-x86-64.so.2").exists(), "no loader");
+        assert!(tree.join("bin/busybox").exists(), "no shell for the script");
+    }
+    // One that is none of these is a file, or refused.
+    let (_, said) = run("lab/check.sh", &["CPU=x86_64", "DUTIES=", "INIT=sinit"]);
+    assert!(said.contains("INIT=sinit: there is no such file"), "{said}");
 }

@@ -404,6 +404,34 @@ fn a_kernel_without_modules_has_a_serial_port() {
 }
 
 #[test]
+fn a_kernel_that_was_built_anew_is_the_one_that_boots() {
+    let Some(kernel) = kernel() else { return };
+    let folder = TempDir::new();
+    let ours = folder.join("bzImage");
+    let machine = || {
+        let mut command = command("lab/vmrun-machine.sh");
+        command.args([&folder.join("cache"), "qemu", &ours, "256", "1"]).env("ACCEL", "tcg");
+        let output = command.output().expect("run vmrun-machine.sh");
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut rest = words.lines().skip_while(|word| *word != "-kernel");
+        Path::new(ROOT).join(rest.nth(1).expect("a kernel"))
+    };
+    let whole = fs::read(kernel).expect("read the kernel");
+    fs::write(&ours, &whole).expect("write");
+    let first = machine();
+    assert_eq!(machine(), first);
+    // The same name, the next commit.
+    fs::write(&ours, [&whole[..], b"more"].concat()).expect("write");
+    let second = machine();
+    assert!(first == Path::new(&ours) || second != first, "{}", second.display());
+    // What was decompressed before had to make room.
+    if second != Path::new(&ours) {
+        fs::remove_file(&second).expect("remove it");
+    }
+    assert!(machine().exists());
+}
+
+#[test]
 fn what_fails_is_told_apart() {
     if kernel().is_none() {
         return;

@@ -32,6 +32,8 @@ enum Command {
     Bench(bench::Options),
     /// Check whether an init keeps picoinit's contract, row by row
     Conform(conform::Options),
+    /// Write down what picoinit and its peers do in the situations of the experiments
+    Inits(conform::inits::Options),
     /// Measure the same job in many languages
     Sizes(sizes::Options),
     /// Measure what each flag and each decision saves, from a std program to the init
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Conform(options) => conform::run(&options),
+        Command::Inits(options) => conform::inits::run(&options),
         Command::Sizes(options) => sizes::run(&options),
         Command::Ladder(options) => sizes::ladder::run(&options),
         Command::Costs(options) => sizes::costs::run(&options),

@@ -1,7 +1,8 @@
 /*
  * A family of three. The parent exits before the child, which becomes an orphan
  * and says who has adopted it. With the argument `subreaper`, the grandparent
- * asks the kernel for all orphans among its descendants.
+ * asks the kernel for all orphans among its descendants. With `careless` after that, it
+ * does not care for them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 
 int main(int argc, char **argv)
 {
-	int ready[2], over[2];
+	int ready[2], told[2], over[2];
+	int is_careless = argc > 2 && strcmp(argv[2], "careless") == 0;
 	char byte;
 	pid_t pid;
 
@@ -19,7 +21,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "subreaper") == 0)
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	printf("grandparent: I am PID %d\n", getpid());
-	if (pipe(ready) < 0 || pipe(over) < 0)
+	if (pipe(ready) < 0 || pipe(told) < 0 || pipe(over) < 0)
 		return 1;
 
 	if (fork() == 0) {
@@ -29,6 +31,8 @@ int main(int argc, char **argv)
 			write(ready[1], "", 1);
 			while (getppid() == parent)
 				usleep(1000);
+			/* The grandparent speaks first. */
+			read(told[0], &byte, 1);
 			printf("child: now it is PID %d\n", getppid());
 			return 3;
 		}
@@ -37,8 +41,12 @@ int main(int argc, char **argv)
 		return 0;
 	}
 
-	while ((pid = wait(NULL)) > 0)
+	while (!is_careless && (pid = wait(NULL)) > 0) {
 		printf("grandparent: a child of mine has exited: PID %d\n", pid);
+		write(told[1], "", 1);
+	}
+	if (is_careless)
+		write(told[1], "", 1);
 	/* This returns when the last process that could write to the pipe has exited. */
 	close(over[1]);
 	read(over[0], &byte, 1);

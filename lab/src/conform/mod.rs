@@ -1,6 +1,7 @@
 //! Whether an init keeps picoinit's contract: each row of the README's table,
 //! checked with the init as PID 1 in namespaces of its own.
 
+pub mod inits;
 mod rows;
 
 use crate::bench::jail::{Jail, Launch, Prepare, Run};

@@ -68,6 +68,7 @@ pub enum Block {
 }
 
 /// A command, and what it does.
+#[derive(Clone)]
 pub struct Step {
     /// What is typed.
     pub command: String,

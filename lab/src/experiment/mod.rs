@@ -22,6 +22,9 @@ pub struct Options {
     /// Its number, such as 03
     #[arg(default_value = "")]
     number: String,
+    /// Another init, as make's INIT= has it: what is booted with picoinit is booted with that
+    #[arg(long)]
+    init: Option<String>,
 }
 
 /// Runs one, and says in the last line whether its page was right.
@@ -38,6 +41,9 @@ pub fn run(options: &Options) -> Result<()> {
     let name = format!("experiment {:02}", experiment.number);
     println!("picoinit: {name}: {}", experiment.question);
     println!("picoinit: its page: {}", experiment.path.display());
+    if let Some(init) = &options.init {
+        return run_under(&experiment, &name, init);
+    }
     let guide = Guide::on_terminal();
     let mut differ = 0;
     for block in &experiment.blocks {
@@ -65,6 +71,34 @@ pub fn run(options: &Options) -> Result<()> {
     );
     println!("picoinit: {name}: what was seen is what the page says");
     Ok(())
+}
+
+/// Runs what the page boots with picoinit under another init, and shows what is different then.
+fn run_under(experiment: &Experiment, name: &str, init: &str) -> Result<()> {
+    let (mut boots, mut differ) = (0, 0);
+    for step in experiment.steps() {
+        let Some(command) = under(&step.command, init) else { continue };
+        println!("\n$ {}", command.replace('\n', "\n> "));
+        let is_boot = command != step.command;
+        let is_same = is_as_written(&Step { command, ..step.clone() })?;
+        boots += usize::from(is_boot);
+        differ += usize::from(is_boot && !is_same);
+    }
+    println!();
+    ensure!(
+        boots > 0,
+        "INIT={init}: {name} boots nothing with picoinit's init, so there is nothing to compare"
+    );
+    println!("picoinit: {name} under {init}: {differ} of {boots} boots are not as with picoinit");
+    Ok(())
+}
+
+/// A command with another init; None if it has one already, or if it is about picoinit without a duty.
+fn under(command: &str, init: &str) -> Option<String> {
+    let is_other =
+        ["INIT=", "WITHOUT=", "ONLY=", "make panic"].iter().any(|word| command.contains(word));
+    let quoted = format!("'{}'", init.replace('\'', r"'\''"));
+    (!is_other).then(|| command.replace("make try ", &format!("make try INIT={quoted} ")))
 }
 
 /// What is said if the reader leaves.
@@ -113,4 +147,21 @@ fn read_all(folder: &Path) -> Result<Vec<Experiment>> {
 /// is a listing of what differs.
 fn compare(seen: &str, text: &str) -> Result<(), snapbox::assert::Error> {
     Assert::new().normalize_paths(false).try_eq(Some(&"seen"), Data::text(seen), Data::text(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_booted_with_picoinit_is_booted_with_another_init() {
+        let under = |command| under(command, "tini");
+        assert_eq!(
+            under("make try ROOTFS=a | grep b").as_deref(),
+            Some("make try INIT='tini' ROOTFS=a | grep b")
+        );
+        assert_eq!(under("cc -static a.c").as_deref(), Some("cc -static a.c"));
+        assert_eq!(under("make try ROOTFS=a INIT=b"), None);
+        assert_eq!(under("make try ROOTFS=a WITHOUT=reap"), None);
+    }
 }

@@ -17,6 +17,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio, exit};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,9 @@ const PANICKED: i32 = 202;
 const TIMED_OUT: i32 = 203;
 const MACHINE_FAILED: i32 = 204;
 const LOST: i32 = 205;
+
+/// Where frames to the courier go. Several threads answer, and no frame may get into another.
+type Port = Arc<Mutex<UnixStream>>;
 
 /// What the threads tell the main one.
 enum Event {
@@ -73,9 +77,11 @@ fn main() {
         move || events.send(Event::Exited(child.wait()))
     });
     for (index, port) in ports.iter().enumerate() {
-        let (port, events) = (clone(port), events.clone());
+        let port = port.try_clone().expect("duplicate a descriptor");
+        let events = events.clone();
         thread::spawn(move || listen(index, port, &events));
     }
+    let ports = ports.into_iter().map(|port| Arc::new(Mutex::new(port))).collect();
     let (output, error) = (Writer::new(b'o', 1), Writer::new(b'e', 2));
     let mut host = Host { timeout, pid, ports, verdict: None, failure: None };
     let status = host.attend(&news, &output, &error);
@@ -165,13 +171,14 @@ fn listen(index: usize, mut port: UnixStream, events: &Sender<Event>) {
 }
 
 /// Sends a frame. If the machine is gone, nobody waits for it.
-fn send(mut port: &UnixStream, letter: u8, data: &[u8]) {
+fn send(port: &Port, letter: u8, data: &[u8]) {
     let head = u32::from(letter) | (data.len() as u32) << 8;
+    let mut port = port.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = port.write_all(&[&head.to_le_bytes(), data].concat());
 }
 
 /// Answers each request with what standard input has.
-fn give_input(requests: &Receiver<(UnixStream, u16)>) {
+fn give_input(requests: &Receiver<(Port, u16)>) {
     let mut room = [0; u16::MAX as usize];
     // SAFETY: nobody else here uses it. (Stdin reads ahead.)
     let mut input = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(0) });
@@ -186,13 +193,13 @@ fn give_input(requests: &Receiver<(UnixStream, u16)>) {
 
 /// A thread that writes one of the program's streams to ours.
 struct Writer {
-    frames: Sender<(UnixStream, Vec<u8>)>,
+    frames: Sender<(Port, Vec<u8>)>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     fn new(letter: u8, descriptor: i32) -> Writer {
-        let (sender, frames) = channel::<(UnixStream, Vec<u8>)>();
+        let (sender, frames) = channel::<(Port, Vec<u8>)>();
         let thread = thread::spawn(move || {
             // SAFETY: nobody else here uses it while this runs. (Stdout waits for whole lines.)
             let mut file = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
@@ -204,7 +211,7 @@ impl Writer {
         Writer { frames: sender, thread }
     }
 
-    fn write(&self, port: UnixStream, data: Vec<u8>) {
+    fn write(&self, port: Port, data: Vec<u8>) {
         let _ = self.frames.send((port, data));
     }
 
@@ -219,7 +226,7 @@ impl Writer {
 struct Host {
     timeout: u64,
     pid: Pid,
-    ports: Vec<UnixStream>,
+    ports: Vec<Port>,
     /// The program's exit status.
     verdict: Option<u8>,
     /// Why the machine was asked to stop.
@@ -260,7 +267,7 @@ impl Host {
                         has_started = true;
                         limit = (self.timeout > 0).then(|| whole.clone());
                     }
-                    let answer = clone(&self.ports[port]);
+                    let answer = Arc::clone(&self.ports[port]);
                     match (letter, data.as_slice()) {
                         (b'i', &[low, high]) => {
                             let _ = requests.send((answer, u16::from_le_bytes([low, high])));
@@ -340,10 +347,6 @@ impl Host {
             (None, None, Err(error)) => (MACHINE_FAILED, Some(format!("{machine}: {error}"))),
         }
     }
-}
-
-fn clone(port: &UnixStream) -> UnixStream {
-    port.try_clone().expect("duplicate a descriptor")
 }
 
 /// Does it once more if a signal interrupted it.
