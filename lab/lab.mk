@@ -170,6 +170,7 @@ experiment: check page lab-tool
 	# What is downloaded or tried only once is none of the experiment.
 	lab/tools.sh $(sort $(shell grep -ohwE 'mke2fs|e2fsck|debugfs|readelf' $(PAGE)) $(if $(call in-page,cc -static),static-linker))
 	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
+	$(foreach off,$(shell grep -oh 'OFF=[A-Z0-9_]*' $(PAGE) | sort -u),$(off) lab/kernel/own.sh build >/dev/null &&) :
 	: $(kernel) $(accel)
 	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N)) \
 	$(if $(filter $(TARGET)/init,$(INIT)),,--init $(call quote,$(INIT)))
@@ -182,8 +183,7 @@ page:
 	test $(words $(PAGE)) = 1 || { echo "picoinit: N="$(call quote,$(N))': there is no such experiment; `make experiments` lists them' >&2; exit 1; }
 
 ## quotes       check what the pages quote of the kernel's source, and list it
-# Pages of the second edition.
-QUOTING = $(shell grep -rl --include='*.md' '^## Predict' lab)
+QUOTING = $(shell grep -rl --include='*.md' 'SPDX-License-Identifier\|torvalds/linux' lab)
 quotes: lab-tool
 	archive=$$(lab/kernel-source.sh $(BUILD)/linux-source) && \
 	$(LAB) quotes --source $(BUILD)/linux-source/quoted --archive "$$archive" $(QUOTING)

@@ -104,18 +104,11 @@ impl Experiment {
             _ => None,
         });
         let sections: Vec<&str> = sections.collect();
-        // A page of the first edition.
-        let is_old = sections == SECTIONS[1..];
-        ensure!(
-            is_old || sections == SECTIONS,
-            "its sections have to be {SECTIONS:?}, not {sections:?}"
-        );
+        ensure!(sections == SECTIONS, "its sections have to be {SECTIONS:?}, not {sections:?}");
         let is_steps = |block: &Block| matches!(block, Block::Steps(_));
         ensure!(section(&blocks, "Try").iter().any(is_steps), "it has no command to try");
         ensure!(code_links > 0, "it has no link into the code, in src/ or in the kernel");
-        if !is_old {
-            is_second_edition(&blocks)?;
-        }
+        is_complete(&blocks)?;
         Ok(Experiment { number, question, path: path.into(), blocks })
     }
 
@@ -130,7 +123,7 @@ impl Experiment {
 }
 
 /// Makes sure that there are a doubt, a quotation and an answer.
-fn is_second_edition(blocks: &[Block]) -> Result<()> {
+fn is_complete(blocks: &[Block]) -> Result<()> {
     let is_doubt =
         |block: &Block| matches!(block, Block::Text { text, .. } if !text.starts_with(BEFORE));
     let is_section = |block: &Block| matches!(block, Block::Section(_));
