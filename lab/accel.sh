@@ -3,7 +3,8 @@
 #
 # ACCEL is kvm, tcg or auto. A /dev/kvm that can be opened proves nothing: on
 # some machines the guest hangs before its first line. So auto boots KERNEL
-# once under KVM, and remembers in CACHE whether it said anything.
+# once under KVM, and remembers in CACHE whether it said anything. That is about
+# this machine: with another KERNEL, it is not tried again.
 set -eu
 
 accel=$1 cache=$2 qemu=$3 kernel=$4
@@ -20,7 +21,7 @@ kvm)
     echo kvm
     ;;
 auto)
-    key="$(uname -r) $kernel $(usable && echo usable || :)"
+    key="$(uname -r) $qemu $(usable && echo usable || :)"
     if [ -r "$cache" ] && [ "$(head -n 1 "$cache")" = "$key" ]; then
         tail -n 1 "$cache"
         exit 0

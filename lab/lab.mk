@@ -174,6 +174,7 @@ experiment: check page lab-tool
 	: $(kernel) $(accel)
 	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N)) \
 	$(if $(filter $(TARGET)/init,$(INIT)),,--init $(call quote,$(INIT)))
+
 ## experiments-test  all of them, as a test: make test runs a third
 experiments-test: TESTFLAGS = --test experiments -- --include-ignored
 experiments-test: test

@@ -295,9 +295,9 @@ fn auto_takes_kvm_only_if_a_guest_speaks_and_remembers_that() {
         let stubs = Stubs::new(&[]);
         stubs.add("qemu", &format!("echo '{says}'"));
         let cache = stubs.0.join("cache");
-        for _ in 0..2 {
+        for kernel in ["kernel", "another"] {
             let folder = TempDir::new();
-            let go = format!("lab/accel.sh auto {cache} {}/qemu kernel", stubs.only());
+            let go = format!("lab/accel.sh auto {cache} {}/qemu {kernel}", stubs.only());
             let script = format!("{LITTLE_DEV}{kvm}{ENTER_DEV}{go}");
             let Some(command) = in_namespace(&folder, &script) else {
                 return;
