@@ -16,6 +16,7 @@ mkdir -p "${work%/*}"
 # cargo downloads it, if need be.
 source=$(cargo metadata --locked --format-version 1 --filter-platform i686-unknown-linux-gnu |
     sed -n 's/.*"manifest_path":"\([^"]*\/rustix-[0-9.]*\)\/Cargo.toml".*/\1/p')
+[ "$source" ] || exit 1 # cargo has said why
 cp -R "$source" "$work"
 sed -i 's/^\(pub(in crate::backend) use\) super::vdso_wrappers::x86_via_vdso as choose;$/\1 self::asm as choose;/' \
     "$work/src/backend/linux_raw/arch/mod.rs"
