@@ -171,6 +171,8 @@ experiment: check page lab-tool
 	lab/tools.sh $(sort $(shell grep -ohwE 'mke2fs|e2fsck|debugfs|readelf' $(PAGE)) $(if $(call in-page,cc -static),static-linker))
 	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
 	$(foreach off,$(shell grep -oh 'OFF=[A-Z0-9_]*' $(PAGE) | sort -u),$(off) lab/kernel/own.sh build >/dev/null &&) :
+	$(if $(call in-page,VM=uml),lab/uml-kernel.sh $(BUILD)/uml '' >/dev/null)
+	$(foreach peer,$(filter $(PEERS),$(patsubst INIT=%,$(BUILD)/peers/%,$(shell grep -oh 'INIT=[a-z-]*' $(PAGE) | sort -u))),$(MAKE) $(peer) >/dev/null &&) :
 	: $(kernel) $(accel)
 	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N)) \
 	$(if $(filter $(TARGET)/init,$(INIT)),,--init $(call quote,$(INIT)))
