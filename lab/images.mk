@@ -21,6 +21,8 @@ images-test: check
 	lab/tools.sh mcopy syslinux
 	$(if $(filter own,$(IMAGES)),own=$$(lab/kernel/own.sh build) && KERNEL=$$(realpath "$$own") ACCEL=$(ACCEL) cargo test --no-fail-fast --test boot)
 	$(if $(filter own,$(IMAGES)),ACCEL=$(ACCEL) cargo test --test experiments -- 41)
+	# The tests have a time limit, which building it would not keep.
+	$(if $(filter floppy,$(IMAGES)),$(MAKE) floppy)
 	CI=1 cargo test --no-fail-fast --test images -- $(IMAGES)
 	lab/images.sh tested $(IMAGES)
 images-test: export CARGO_TERM_QUIET = false
