@@ -16,12 +16,15 @@ kernel-options: check
 	lab/kernel/options.sh $(call tables,KERNEL-OPTIONS.md)
 	$(call record-hint,KERNEL-OPTIONS.md)
 
+# The kernels that experiments boot: a test of a page has a time limit, which building one would not keep.
+own-kernels: check
+	$(foreach off,$(sort $(shell grep -oh 'OFF=[A-Z0-9_]*' lab/experiments/*.md)),$(off) lab/kernel/own.sh build >/dev/null &&) :
+
 ## images-test  the tests of what has a kernel of its own, which takes minutes to build
 images-test: check
 	lab/tools.sh mcopy syslinux
 	$(if $(filter own,$(IMAGES)),own=$$(lab/kernel/own.sh build) && KERNEL=$$(realpath "$$own") ACCEL=$(ACCEL) cargo test --no-fail-fast --test boot)
-	$(if $(filter own,$(IMAGES)),ACCEL=$(ACCEL) cargo test --test experiments -- 41)
-	# The tests have a time limit, which building it would not keep.
+	$(if $(filter own,$(IMAGES)),$(MAKE) own-kernels && ACCEL=$(ACCEL) cargo test --test experiments -- 41)
 	$(if $(filter floppy,$(IMAGES)),$(MAKE) floppy)
 	CI=1 cargo test --no-fail-fast --test images -- $(IMAGES)
 	lab/images.sh tested $(IMAGES)
@@ -53,4 +56,4 @@ shell-floppy: check terminal build/floppy.img
 	mkdir -p $(BOOT)
 	lab/boot.sh shell 0 $(BOOT) $(MACHINE)
 
-.PHONY: kernel kernel-options images-test floppy run-floppy shell-floppy
+.PHONY: kernel own-kernels kernel-options images-test floppy run-floppy shell-floppy

@@ -179,7 +179,7 @@ experiment: check page lab-tool
 
 ## experiments-test  all of them, as a test: make test runs a third
 experiments-test: TESTFLAGS = --test experiments -- --include-ignored
-experiments-test: test
+experiments-test: own-kernels test
 in-page = $(shell grep -e '^\$$.* $(1)' $(PAGE))
 page:
 	test $(call quote,$(N)) || { echo 'picoinit: which experiment? `make experiments` lists them; then: make experiment N=1' >&2; exit 1; }
