@@ -7,19 +7,10 @@ use common::{ROOT, TempDir};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
-/// Runs `picoinit-lab book`, built now if need be. Returns why it failed.
+/// Runs `picoinit-lab book`. Returns why it failed.
 fn book(arguments: &[&str]) -> Result<(), String> {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--release", "--package", "picoinit-lab"]);
-        assert!(cargo.current_dir(ROOT).status().expect("run cargo").success());
-    });
-    let lab = Path::new(ROOT).join("target/x86_64-unknown-linux-gnu/release/picoinit-lab");
-    let output =
-        Command::new(lab).arg("book").args(arguments).output().expect("run the lab's tool");
+    let output = common::lab(&["book"]).args(arguments).output().expect("run the lab's tool");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() { Ok(()) } else { Err(said) }
 }

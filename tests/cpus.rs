@@ -6,7 +6,8 @@ mod boot;
 mod common;
 
 use boot::{
-    Session, alone, command, make, missing_in_order, tell_apart, terminal_is_unharmed, type_command,
+    STORY, Session, alone, command, make, missing_in_order, tell_apart, terminal_is_unharmed,
+    type_command,
 };
 use common::{ROOT, TempDir, skip};
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -104,23 +105,10 @@ fn the_file_is_of_the_same_kind_on_every_cpu() {
 
 #[test]
 fn the_demo_runs_to_power_off_on_every_cpu() {
-    let story = [
-        "Run /init as init process",
-        "demo: started by PID 1",
-        "demo: I have a controlling terminal",
-        "demo: mounted are / /proc /sys /dev /dev/pts /run",
-        "demo: I sent PID 1 a SIGHUP, and it was passed on to me",
-        "demo: the orphan: my parent is now PID 1",
-        " exited with status 7",
-        "demo: the server: SIGTERM came",
-        " exited with status 0",
-        "reboot: Power down",
-        "picoinit: the program exited with status 0, and the machine is off",
-    ];
     for (cpu, ..) in others(true) {
         let _alone = alone();
         let (status, said) = Session::piped(make_for(cpu, &["run", "TIMEOUT=60"])).end();
-        assert_eq!((status, missing_in_order(&said, &story)), (Some(0), None), "{said}");
+        assert_eq!((status, missing_in_order(&said, &STORY)), (Some(0), None), "{said}");
         // Without a duty, the story is another.
         let without = ["try", "WITHOUT=reap", "TIMEOUT=60"];
         let (status, said) = Session::piped(make_for(cpu, &without)).end();

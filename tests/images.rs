@@ -6,26 +6,12 @@ mod boot;
 mod common;
 
 use boot::{
-    Boot, Session, alone, command, make, missing_in_order, run, terminal_is_unharmed, type_command,
+    Boot, STORY, Session, alone, command, make, missing_in_order, run, terminal_is_unharmed,
+    type_command,
 };
 use common::{ROOT, TempDir};
 use std::fs;
 use std::path::Path;
-
-/// What an image says that starts the demo.
-const STORY: [&str; 11] = [
-    "Run /init as init process",
-    "demo: started by PID 1",
-    "demo: I have a controlling terminal",
-    "demo: mounted are / /proc /sys /dev /dev/pts /run",
-    "demo: I sent PID 1 a SIGHUP, and it was passed on to me",
-    "demo: the orphan: my parent is now PID 1",
-    " exited with status 7",
-    "demo: the server: SIGTERM came",
-    " exited with status 0",
-    "Power down",
-    "picoinit: the program exited with status 0, and the machine is off",
-];
 
 /// How much of a floppy FLOPPINUX 2025 leaves to its user: lab/OWN-KERNEL.md has the source.
 const FLOPPINUX_FREE: u64 = 264 << 10;

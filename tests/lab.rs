@@ -16,19 +16,10 @@ const TARGET: &str = "target/x86_64-unknown-linux-gnu";
 fn lab(arguments: &[&str]) -> Command {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        for what in [
-            &["--release", "--package", "picoinit-lab"][..],
-            &["--release", "--bin", "demo"],
-            &["--profile", "symbols", "--bin", "init"],
-        ] {
-            let mut cargo = Command::new(env!("CARGO"));
-            let status = cargo.args(["build", "--quiet"]).args(what).current_dir(ROOT).status();
-            assert!(status.expect("run cargo").success(), "cargo build {what:?} failed");
-        }
+        common::build(&["--release", "--bin", "demo"]);
+        common::build(&["--profile", "symbols", "--bin", "init"]);
     });
-    let mut command = Command::new(Path::new(ROOT).join(TARGET).join("release/picoinit-lab"));
-    command.args(arguments).current_dir(ROOT);
-    command
+    common::lab(arguments)
 }
 
 /// Runs the lab's tool. Returns what it printed; or, if it failed, why.

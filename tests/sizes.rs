@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::thread;
 
 /// A twin, as its build script describes it.
@@ -59,18 +59,9 @@ fn shell(command: &str) -> Command {
     shell
 }
 
-/// The lab's tool, built now if need be.
+/// Runs the lab's tool.
 fn lab(arguments: &[&str]) -> Output {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--release", "--package", "picoinit-lab"]);
-        let status = cargo.current_dir(ROOT).status().expect("run cargo");
-        assert!(status.success(), "cargo build failed");
-    });
-    let path = "target/x86_64-unknown-linux-gnu/release/picoinit-lab";
-    let mut command = Command::new(Path::new(ROOT).join(path));
-    command.args(arguments).current_dir(ROOT).output().expect("run the lab's tool")
+    common::lab(arguments).output().expect("run the lab's tool")
 }
 
 /// What came of checking an init.

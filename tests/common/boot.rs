@@ -216,6 +216,21 @@ pub fn tell_apart(log: &str) -> (String, String) {
     (kernel, programs + rest)
 }
 
+/// What is said, in this order, where the demo runs, on whatever machine.
+pub const STORY: [&str; 11] = [
+    "Run /init as init process",
+    "demo: started by PID 1",
+    "demo: I have a controlling terminal",
+    "demo: mounted are / /proc /sys /dev /dev/pts /run",
+    "demo: I sent PID 1 a SIGHUP, and it was passed on to me",
+    "demo: the orphan: my parent is now PID 1",
+    " exited with status 7",
+    "demo: the server: SIGTERM came",
+    " exited with status 0",
+    "reboot: Power down",
+    "picoinit: the program exited with status 0, and the machine is off",
+];
+
 /// Looks for `parts` in `text`, each behind the one before. Returns the first
 /// that is not there.
 pub fn missing_in_order<'a>(text: &str, parts: &[&'a str]) -> Option<&'a str> {

@@ -59,7 +59,18 @@ pub fn machine() -> PathBuf {
     Path::new(ROOT).join("target/x86_64-unknown-linux-gnu/debug/examples/machine")
 }
 
-fn build(what: &[&str]) {
+/// The lab's tool, built now if need be, in the project's folder.
+pub fn lab(arguments: &[&str]) -> Command {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--release", "--package", "picoinit-lab"]));
+    let path = "target/x86_64-unknown-linux-gnu/release/picoinit-lab";
+    let mut command = Command::new(Path::new(ROOT).join(path));
+    command.args(arguments).current_dir(ROOT);
+    command
+}
+
+/// Has cargo build this.
+pub fn build(what: &[&str]) {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet"]).args(what).current_dir(ROOT);
     let status = command.status().expect("run cargo");
