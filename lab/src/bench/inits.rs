@@ -1,6 +1,9 @@
 //! The inits that are measured.
 
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use syscalls::Sysno;
 
@@ -124,6 +127,24 @@ pub const INITS: [Init; 8] = [
                and calls reboot(2), which here shuts the namespace down",
     },
 ];
+
+/// Writes the files in which BusyBox's init and runit look for their program.
+pub fn name_program(root: &Path, program: &str) -> Result<()> {
+    fs::write(root.join("etc/inittab"), format!("::once:{program}\n")).context("write inittab")?;
+    fs::create_dir(root.join("etc/runit")).context("make /etc/runit")?;
+    for (stage, program) in [("1", "/bin/true"), ("2", program), ("3", "/bin/true")] {
+        symlink(program, root.join("etc/runit").join(stage)).context("link runit's stages")?;
+    }
+    Ok(())
+}
+
+/// Makes the file without which runit does not stop when it is asked to.
+pub fn let_runit_stop(root: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o100);
+    options.open(root.join("run/runit.stopit")).context("make runit.stopit")?;
+    Ok(())
+}
 
 impl Init {
     /// Where its file is; `packages` is the folder where the packages were unpacked.

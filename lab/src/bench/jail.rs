@@ -1,6 +1,6 @@
 //! Runs a program as PID 1 of namespaces of its own. Nothing of the host is touched.
 
-use super::load;
+use super::{inits, load};
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -101,7 +101,7 @@ impl Jail {
                 .with_context(|| format!("mount tmpfs on {}", path.display()))
         };
         tmpfs(root)?;
-        for name in ["proc", "sys", "dev", "run", "etc", "etc/runit", "tmp", "out", "inits"] {
+        for name in ["proc", "sys", "dev", "run", "etc", "tmp", "out", "inits"] {
             fs::create_dir(root.join(name)).with_context(|| format!("make /{name}"))?;
         }
         for name in ["bin", "sbin", "lib", "lib64", "usr"] {
@@ -122,11 +122,7 @@ impl Jail {
         mount(Some("devpts"), &root.join("dev/pts"), Some("devpts"), MsFlags::empty(), NONE)
             .context("mount devpts")?;
 
-        // What BusyBox's init and runit want to be told in files.
-        fs::write(root.join("etc/inittab"), "::once:/load\n").context("write inittab")?;
-        for (stage, program) in [("1", "/bin/true"), ("2", "/load"), ("3", "/bin/true")] {
-            symlink(program, root.join("etc/runit").join(stage)).context("link runit's stages")?;
-        }
+        inits::name_program(root, "/load")?;
         let jail = Jail { root: root.into(), runs: Cell::new(0) };
         let this = std::env::current_exe().context("find this program")?;
         jail.install(&this, "load")?;
@@ -276,13 +272,7 @@ impl Jail {
                 .context("mount proc")?;
             mount(Some("tmpfs"), &root.join("run"), Some("tmpfs"), MsFlags::empty(), NONE)
                 .context("mount tmpfs")?;
-            // With this, runit stops when it is asked to.
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o100)
-                .open(root.join("run/runit.stopit"))
-                .context("make runit.stopit")?;
+            inits::let_runit_stop(root)?;
         }
         let null =
             OpenOptions::new().read(true).write(true).open("/dev/null").context("/dev/null")?;

@@ -2,7 +2,7 @@
 //! its own, in the situations of lab/experiments, in the words of what was seen.
 
 use super::{Bench, End, Finish, Setup};
-use crate::bench::inits::{INITS, Init};
+use crate::bench::inits::{self, INITS, Init};
 use crate::bench::jail::Run;
 use crate::bench::machine;
 use anyhow::{Context, Result, ensure};
@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use std::fmt::Write;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -126,27 +126,18 @@ fn start(bench: &Bench, init: &Init, script: &str) -> Result<Run> {
     setup.start(bench)
 }
 
-/// What a container engine prepares, and the files in which BusyBox's init and runit look for
-/// their program.
+/// What a container engine prepares, and the program.
 fn prepare(root: &Path, script: &str) -> Result<()> {
     for (kind, name) in [("proc", "proc"), ("tmpfs", "run")] {
         let path = root.join(name);
         fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         mount(Some(kind), &path, Some(kind), MsFlags::empty(), None::<&str>).context(name)?;
     }
-    let write = |name: &str, text: &str, mode| {
-        let path = root.join(name);
-        fs::write(&path, text).with_context(|| path.display().to_string())?;
-        fs::set_permissions(&path, Permissions::from_mode(mode)).context("chmod")
-    };
-    write(&PROGRAM[1..], script, 0o755)?;
-    write("etc/inittab", &format!("::once:{PROGRAM}\n"), 0o644)?;
-    write("run/runit.stopit", "", 0o100)?;
-    fs::create_dir(root.join("etc/runit")).context("make /etc/runit")?;
-    for (stage, program) in [("1", "/bin/true"), ("2", PROGRAM), ("3", "/bin/true")] {
-        symlink(program, root.join("etc/runit").join(stage)).context("link runit's stages")?;
-    }
-    Ok(())
+    let program = root.join(&PROGRAM[1..]);
+    fs::write(&program, script).with_context(|| program.display().to_string())?;
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).context("chmod")?;
+    inits::name_program(root, PROGRAM)?;
+    inits::let_runit_stop(root)
 }
 
 /// What became of PID 1, once it is gone; None if it carries on.
