@@ -16,9 +16,11 @@ kernel-options: check
 	lab/kernel/options.sh $(call tables,KERNEL-OPTIONS.md)
 	$(call record-hint,KERNEL-OPTIONS.md)
 
-# The kernels that experiments boot: a test of a page has a time limit, which building one would not keep.
+# The kernels without an option that pages boot.
+own-kernels = $(foreach off,$(sort $(shell grep -oh 'OFF=[A-Z0-9_]*' $(1))),$(off) lab/kernel/own.sh build >/dev/null &&) :
+# The test of a page has a time limit, which building them would not keep.
 own-kernels: check
-	$(foreach off,$(sort $(shell grep -oh 'OFF=[A-Z0-9_]*' lab/experiments/*.md)),$(off) lab/kernel/own.sh build >/dev/null &&) :
+	$(call own-kernels,lab/experiments/*.md)
 
 ## images-test  the tests of what has a kernel of its own, which takes minutes to build
 images-test: check

@@ -1,7 +1,8 @@
 #!/bin/sh
 # kernel.sh DIRECTORY [KERNEL] : prints the path of a kernel to boot. That is
 # KERNEL; or the newest in /boot that can be read; or the distribution's own,
-# downloaded to DIRECTORY without root. KERNEL=own is one that is built. CPU, in the environment, is as make was given it.
+# downloaded to DIRECTORY without root. KERNEL=own is one that is built.
+# CPU, in the environment, is as make was given it.
 set -eu
 
 directory=$1

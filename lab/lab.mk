@@ -170,20 +170,21 @@ experiment: check page lab-tool
 	# What is downloaded or tried only once is none of the experiment.
 	lab/tools.sh $(sort $(shell grep -ohwE 'mke2fs|e2fsck|debugfs|readelf' $(PAGE)) $(if $(call in-page,cc -static),static-linker))
 	$(if $(call in-page,ROOTFS=),lab/busybox.sh $(BUILD)/busybox $(call quote,$(BUSYBOX)))
-	$(foreach off,$(shell grep -oh 'OFF=[A-Z0-9_]*' $(PAGE) | sort -u),$(off) lab/kernel/own.sh build >/dev/null &&) :
+	$(call own-kernels,$(PAGE))
 	$(if $(call in-page,VM=uml),lab/uml-kernel.sh $(BUILD)/uml '' >/dev/null)
 	$(foreach peer,$(filter $(PEERS),$(patsubst INIT=%,$(BUILD)/peers/%,$(shell grep -oh 'INIT=[a-z-]*' $(PAGE) | sort -u))),$(MAKE) $(peer) >/dev/null &&) :
 	: $(kernel) $(accel)
 	CARGO_TERM_QUIET=true $(LAB) experiment $(call quote,$(N)) \
 	$(if $(filter $(TARGET)/init,$(INIT)),,--init $(call quote,$(INIT)))
 
-## experiments-test  all of them, as a test: make test runs a third
-experiments-test: TESTFLAGS = --test experiments -- --include-ignored
-experiments-test: own-kernels test
 in-page = $(shell grep -e '^\$$.* $(1)' $(PAGE))
 page:
 	test $(call quote,$(N)) || { echo 'picoinit: which experiment? `make experiments` lists them; then: make experiment N=1' >&2; exit 1; }
 	test $(words $(PAGE)) = 1 || { echo "picoinit: N="$(call quote,$(N))': there is no such experiment; `make experiments` lists them' >&2; exit 1; }
+
+## experiments-test  all of them, as a test: make test runs a third
+experiments-test: TESTFLAGS = --test experiments -- --include-ignored
+experiments-test: own-kernels test
 
 ## quotes       check what the pages quote of the kernel's source, and list it
 QUOTING = $(shell grep -rl --include='*.md' 'SPDX-License-Identifier\|torvalds/linux' lab)
