@@ -79,8 +79,7 @@ CONSOLE  = mux=off,signal=on
 # QEMU exits when the machine restarts, which it does as soon as the kernel has panicked (panic=-1).
 RESTART  = -no-reboot
 WORDS    = panic=-1
-# cryptomgr.notests: nothing here needs the ciphers that the kernel would test for half a second.
-CMDLINE  = console=$(call cpu,2) $(WORDS)$(timer) cryptomgr.notests VERDICT=/dev/$(call cpu,3) $(APPEND)
+CMDLINE  = console=$(call cpu,2) $(WORDS) $(HASTE) VERDICT=/dev/$(call cpu,3) $(APPEND)
 
 ## build     only build /init
 build:

@@ -1,13 +1,14 @@
 #!/bin/sh
-# bench-boot.sh TABLE BOOTS KERNEL IMAGE UML OWN FLOPPY INITRAMFS QEMU... : writes into TABLE how
+# bench-boot.sh TABLE BOOTS KERNEL IMAGE UML OWN FLOPPY INITRAMFS HASTE QEMU... : writes into TABLE how
 # long it takes from the start of a machine to the first line of the demo and to power off, and how
 # large the kernel's file is. KERNEL is booted as it is, and IMAGE as `make run` boots it; UML is
 # User-mode Linux, OWN the kernel of `make kernel`, if there is one. They take turns, BOOTS times.
-# FLOPPY is the image of `make floppy`, if there is one.
+# FLOPPY is the image of `make floppy`, if there is one. HASTE is words for the kernel's command line
+# that save time.
 set -eu
 
-table=$1 boots=$2 kernel=$3 image=$4 uml=$5 own=$6 floppy=$7 initramfs=$8
-shift 8
+table=$1 boots=$2 kernel=$3 image=$4 uml=$5 own=$6 floppy=$7 initramfs=$8 haste=$9
+shift 9
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -31,7 +32,7 @@ qemu() { # NAME KERNEL WORDS COMMAND...
     name=$1 booted=$2 words=$3
     shift 3
     boot "$name" "$@" -kernel "$booted" -initrd "$initramfs" -serial stdio -no-reboot \
-        -append "console=ttyS0 panic=-1 no_timer_check$words"
+        -append "console=ttyS0 panic=-1 $words"
 }
 
 # The third of five, the fourth of seven; and the least and the greatest.
@@ -45,8 +46,8 @@ size() { # FILE
 }
 
 as_is="QEMU, the kernel decompresses itself"
-no_tests="QEMU, and cryptomgr.notests"
-decompressed="QEMU, decompressed before, and cryptomgr.notests: make run"
+hasty="QEMU, and \`$haste\`"
+decompressed="QEMU, and the kernel is decompressed before: make run"
 own_kernel="QEMU, the kernel of \`make kernel\`: make run KERNEL=own"
 [ ! "$own" ] || own_image=$("${0%/*}/vmlinux.sh" "$own" "$work/own")
 user_mode="User-mode Linux: make run VM=uml"
@@ -54,10 +55,10 @@ round=0
 while [ $round -lt "$boots" ]; do
     round=$((round + 1))
     echo "picoinit: round $round of $boots" >&2
-    qemu "$as_is" "$kernel" "" "$@"
-    qemu "$no_tests" "$kernel" " cryptomgr.notests" "$@"
-    [ "$image" = "$kernel" ] || qemu "$decompressed" "$image" " cryptomgr.notests" "$@"
-    [ ! "$own" ] || qemu "$own_kernel" "$own_image" "" "$@"
+    qemu "$as_is" "$kernel" no_timer_check "$@"
+    qemu "$hasty" "$kernel" "$haste" "$@"
+    [ "$image" = "$kernel" ] || qemu "$decompressed" "$image" "$haste" "$@"
+    [ ! "$own" ] || qemu "$own_kernel" "$own_image" "$haste" "$@"
     # Without a panic, it exits by itself.
     [ ! "$uml" ] || HOME=$work boot "$user_mode" setarch -R "$uml" "uml_dir=$work/" mem=256M \
         "initrd=$initramfs" root=98:0 console=tty0 con=null con0=null,fd:1 panic=-1 noreboot
@@ -75,7 +76,7 @@ done
         ! grep -q "^$name	" "$work/times" || echo "| $name | $(size "$file") | $(median "$name" 2) | $(median "$name" 3) |"
     done <<END
 $as_is	$kernel
-$no_tests	$kernel
+$hasty	$kernel
 $decompressed	$kernel
 $own_kernel	$own
 $user_mode	$uml

@@ -58,9 +58,11 @@ aarch64 := aarch64-unknown-linux-gnu   ttyAMA0 ttyS0 pci-serial -M virt -cpu cor
 riscv64 := riscv64gc-unknown-linux-gnu ttyS0   ttyS1 pci-serial -M virt
 cpu     = $(word $(1),$($(CPU)))
 machine = $(wordlist 5,$(words $($(CPU))),$($(CPU)))
-# On a busy host, an emulated PC's timer may tick too late for the kernel, which then says that
-# the BIOS is broken, even with `quiet`. Under KVM, it skips this check by itself.
-timer   = $(if $(filter x86_64 i686,$(CPU)), no_timer_check)
+# What a kernel need not do in an emulated machine: test ciphers that nothing here needs; look for a
+# mouse; patch its code where it locks, which QEMU would have to translate once more; and measure one of its
+# timers, if there is another. On a busy host, a timer may also tick too late for the kernel, which
+# then says that the BIOS is broken, even with `quiet`. Under KVM, it skips this check by itself.
+HASTE   = cryptomgr.notests $(if $(filter x86_64qemu i686qemu,$(CPU)$(VM)),i8042.noaux noreplace-smp no_timer_check $(if $(filter tcg1,$(accel)$(CPUS)),nolapic_timer))
 export CPU
 
 # A C compiler knows one CPU; the linker that comes with Rust knows them all.
@@ -154,11 +156,12 @@ comma := ,
 try: check pack
 	PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(BOOT) $(MACHINE)
 
-# For lab/vmrun: builds what it takes, and prints the kernel and then the machine, a word a line.
+# For lab/vmrun: builds what it takes, and prints the kernel, words for its command line, and the
+# machine, a word a line.
 machine: check build
 	cargo build --release --bin courier
 	cargo build --release --package vmrun-host --target-dir target
-	printf '%s\n' $(if $(filter uml,$(VM)),$(call quote,$(uml-kernel)),$(call quote,$(kernel)) $(HARDWARE))
+	printf '%s\n' $(call quote,$(if $(filter uml,$(VM)),$(uml-kernel),$(kernel))) '$(HASTE)' $(if $(filter qemu,$(VM)),$(HARDWARE))
 
 ## experiments  the questions of lab/experiments, one a line
 experiments:
@@ -233,7 +236,7 @@ bench-boot: check pack
 	lab/tools.sh setarch
 	lab/bench-boot.sh $(call tables,BOOT.md) $(BOOTS) $(call quote,$(kernel)) $(call quote,$(image)) \
 	$(call quote,$(if $(KERNEL),,$(uml-kernel))) '$(wildcard build/own/boot/*)' \
-	'$(basename $(wildcard build/floppy.img))' $(ARCHIVE) $(HARDWARE)
+	'$(basename $(wildcard build/floppy.img))' $(ARCHIVE) '$(HASTE)' $(HARDWARE)
 	$(call record-hint,BOOT.md)
 	rm -rf $(BOOT)
 

@@ -40,8 +40,11 @@ needs_of() { # FILE
     ?ELF)
         # For one that is static, or for another processor, ldd fails.
         said=$(ldd "$1" 2>/dev/null) || return 0
-        missing=$(echo "$said" | sed -n 's/ => not found.*//p' | tr -s '\t\n' ' ')
-        [ ! "$missing" ] || fail "$1 needs a library that is not here:$missing(LD_LIBRARY_PATH may name its folder)"
+        case $said in *' => not found'*)
+            missing=$(echo "$said" | sed -n 's/ => not found.*//p' | tr -s '\t\n' ' ')
+            fail "$1 needs a library that is not here:$missing(LD_LIBRARY_PATH may name its folder)"
+            ;;
+        esac
         echo "$said" | sed -n 's/^[^/]*\(\/.*\) (0x.*/\1\t\1/p'
         ;;
     esac

@@ -18,12 +18,9 @@ mkdir -p "$cache"
 cache=$(realpath "$cache")
 key=$({
     cat "$list"
+    cut -f 1 "$list" | xargs -d '\n' stat -L -c '%n %s %y %a'
     while IFS=$tab read -r host guest; do
-        if [ -d "$host" ]; then
-            (cd "$host" && inside -printf '%p %s %T@ %m %l\n')
-        else
-            stat -L -c '%n %s %y %a' "$host"
-        fi
+        [ ! -d "$host" ] || (cd "$host" && inside -printf '%p %s %T@ %m %l\n')
     done <"$list"
 } | sha256sum | cut -c -32)
 archive=$cache/$key.cpio

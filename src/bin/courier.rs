@@ -6,6 +6,10 @@
 //! so neither side ever gets more than it has room for, and nothing is on its way when the machine
 //! stops.
 //!
+//! There are two ports. The first is a serial one, for which no driver is to be loaded. Once more
+//! than a little has gone over that, the courier sends over the second, virtio's, if there is a
+//! driver for it. The host answers on the port on which it was asked.
+//!
 //! | courier sends | host answers |
 //! |---|---|
 //! | `i`: two bytes (little-endian), how much input the program can be given | `i`: here it is. If it is empty, there is no more |
@@ -22,7 +26,7 @@ use picoinit::cstr::ThinCStr;
 use picoinit::say::say;
 use picoinit::{signals, sys};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{Access, Mode, OFlags, Timespec, access, fcntl_setfl, fstat, inotify, open};
 use rustix::io::{Errno, Result, ioctl_fionread, read, write};
 use rustix::ioctl::{Setter, ioctl};
@@ -43,6 +47,11 @@ const HEAD: usize = 4;
 /// How much input is asked for on a serial port, where what the kernel has no room for is lost:
 /// half of N_TTY_BUF_SIZE in drivers/tty/n_tty.c. (User-mode Linux stalls if it has to throttle.)
 const MOST_TO_SERIAL: usize = 2048;
+/// How much goes over the first port, both ways: an emulated serial port carries it in 0.2 s, which
+/// is what it takes to load the drivers of the second.
+const LITTLE: usize = 8192;
+
+const PORT: OFlags = OFlags::RDWR.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// As shells have it: the program is there and cannot be executed, or is not there.
 const NOT_EXECUTABLE: i32 = 126;
@@ -55,7 +64,7 @@ const AGAIN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 extern "C" fn main(_: *const usize) -> ! {
     // No signal stops the courier before its work is done, not even PID 1's.
     signals::block(signals::ALL);
-    let done = Errand::read().and_then(|errand| carry(&errand, open_port(&errand)?.as_fd()));
+    let done = Errand::read().and_then(|errand| carry(&errand, &mut Ports::open(&errand)?));
     if let Err(error) = done {
         let number = error.raw_os_error();
         say(c"vmrun: the courier cannot do its work: errno #\n", None, number, 0);
@@ -65,7 +74,7 @@ extern "C" fn main(_: *const usize) -> ! {
 }
 
 /// Runs the program, and carries until it has exited and all that it printed is written.
-fn carry(errand: &Errand, port: BorrowedFd) -> Result<()> {
+fn carry(errand: &Errand, ports: &mut Ports) -> Result<()> {
     let (program_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
     let (output, program_output) = pipe_with(PipeFlags::CLOEXEC)?;
     let (error, program_error) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -85,30 +94,32 @@ fn carry(errand: &Errand, port: BorrowedFd) -> Result<()> {
 
     let frame = memory(HEAD + MOST)?;
     let mut input = Some(input);
-    let input_frame = memory(if isatty(port) { MOST_TO_SERIAL } else { MOST })?;
+    let input_frame = memory(MOST)?;
     // What the program has not been given yet.
     let mut waiting = 0..0;
     let mut streams = [Stream::new(b'o', output), Stream::new(b'e', error)];
     let mut status = None;
-    ask_for_input(port, frame, input_frame)?;
+    ports.ask_for_input(frame, 0)?;
     while status.is_none() || streams.iter().any(Stream::is_busy) {
         let [output, error] = &streams;
         let room = input.as_ref().filter(|_| !waiting.is_empty());
         let running = Some(&end_of_program).filter(|_| status.is_none());
+        let first = &ports.first;
         let mut files = [
-            PollFd::from_borrowed_fd(port, PollFlags::IN),
-            watch(port, running, PollFlags::IN),
-            watch(port, room, PollFlags::OUT),
-            watch(port, output.to_read(), PollFlags::IN),
-            watch(port, error.to_read(), PollFlags::IN),
+            PollFd::new(first, PollFlags::IN),
+            watch(first, ports.second.as_ref(), PollFlags::IN),
+            watch(first, running, PollFlags::IN),
+            watch(first, room, PollFlags::OUT),
+            watch(first, output.to_read(), PollFlags::IN),
+            watch(first, error.to_read(), PollFlags::IN),
         ];
         poll(&mut files, Some(&AGAIN))?;
-        let [answered, exited, has_room, prints @ ..] =
+        let [first_answered, second_answered, exited, has_room, prints @ ..] =
             files.map(|file| !file.revents().is_empty());
 
         for (stream, prints) in streams.iter_mut().zip(prints) {
             if prints && stream.to_read().is_some() {
-                stream.send(port, frame)?;
+                stream.send(ports, frame)?;
             }
         }
         if exited && status.is_none() {
@@ -125,10 +136,14 @@ fn carry(errand: &Errand, port: BorrowedFd) -> Result<()> {
                 Err(_) => input = None,
             }
             if waiting.is_empty() {
-                ask_for_input(port, frame, input_frame)?;
+                ports.ask_for_input(frame, waiting.end)?;
             }
         }
-        if answered {
+        let answering = [
+            Some(&ports.first).filter(|_| first_answered),
+            ports.second.as_ref().filter(|_| second_answered),
+        ];
+        for port in answering.into_iter().flatten() {
             match receive(port, input_frame)? {
                 (b'i', 0) => input = None,
                 (b'i', length) if input.is_some() => waiting = 0..length,
@@ -137,16 +152,16 @@ fn carry(errand: &Errand, port: BorrowedFd) -> Result<()> {
         }
     }
     frame[HEAD] = status.unwrap_or_default() as u8;
-    send(port, frame, b'v', 1)?;
-    while receive(port, input_frame)?.0 != b'v' {}
+    ports.send(frame, b'v', 1)?;
+    while receive(ports.best(), input_frame)?.0 != b'v' {}
     Ok(())
 }
 
 /// What poll(2) is asked of a file; of one that it is asked nothing of, the port takes the place.
-fn watch<'a>(port: BorrowedFd<'a>, file: Option<&'a OwnedFd>, events: PollFlags) -> PollFd<'a> {
+fn watch<'a>(port: &'a OwnedFd, file: Option<&'a OwnedFd>, events: PollFlags) -> PollFd<'a> {
     match file {
-        Some(file) => PollFd::from_borrowed_fd(file.as_fd(), events),
-        None => PollFd::from_borrowed_fd(port, PollFlags::empty()),
+        Some(file) => PollFd::new(file, events),
+        None => PollFd::new(port, PollFlags::empty()),
     }
 }
 
@@ -176,12 +191,12 @@ impl Stream {
     }
 
     /// Sends what is in the pipe, which is not empty, or has no writer any more.
-    fn send(&mut self, port: BorrowedFd, frame: &mut [u8]) -> Result<()> {
+    fn send(&mut self, ports: &mut Ports, frame: &mut [u8]) -> Result<()> {
         let Some(pipe) = &self.pipe else { return Ok(()) };
         let length = read(pipe, &mut frame[HEAD..])?;
         self.left = self.left.saturating_sub(length);
         if length > 0 {
-            send(port, frame, self.letter, length)?;
+            ports.send(frame, self.letter, length)?;
             self.is_sent = true;
         }
         if length == 0 || self.left == 0 {
@@ -212,27 +227,62 @@ impl Stream {
     }
 }
 
-/// Tells the host how much it may send.
-fn ask_for_input(port: BorrowedFd, frame: &mut [u8], room: &[u8]) -> Result<()> {
-    [frame[HEAD], frame[HEAD + 1]] = (room.len() as u16).to_le_bytes();
-    send(port, frame, b'i', 2)
+/// The ways to the host.
+struct Ports<'a> {
+    errand: &'a Errand,
+    first: OwnedFd,
+    second: Option<OwnedFd>,
+    /// How much more goes over the first. None, if it was looked whether there is a second.
+    left: Option<usize>,
 }
 
-/// Sends a frame, of which everything but the head is there.
-fn send(port: BorrowedFd, frame: &mut [u8], letter: u8, length: usize) -> Result<()> {
-    let head = u32::from(letter) | (length as u32) << 8;
-    for (place, byte) in frame.iter_mut().zip(head.to_le_bytes()) {
-        *place = byte;
+impl Ports<'_> {
+    fn open(errand: &Errand) -> Result<Ports<'_>> {
+        match open_serial(errand) {
+            Ok(first) => Ok(Ports { errand, first, second: None, left: Some(LITTLE) }),
+            Err(_) => Ok(Ports { errand, first: open_virtio(errand)?, second: None, left: None }),
+        }
     }
-    let mut rest = &frame[..HEAD + length];
-    while !rest.is_empty() {
-        rest = &rest[write(port, rest)?..];
+
+    /// The one on which the next frame is sent.
+    fn best(&self) -> &OwnedFd {
+        self.second.as_ref().unwrap_or(&self.first)
     }
-    Ok(())
+
+    /// Looks for the second port, if this much is more than is left for the first.
+    fn count(&mut self, length: usize) {
+        let Some(left) = self.left else { return };
+        self.left = left.checked_sub(length);
+        if self.left.is_none() {
+            self.second = open_virtio(self.errand).ok();
+        }
+    }
+
+    /// Sends a frame, of which everything but the head is there.
+    fn send(&mut self, frame: &mut [u8], letter: u8, length: usize) -> Result<()> {
+        self.count(length);
+        let head = u32::from(letter) | (length as u32) << 8;
+        for (place, byte) in frame.iter_mut().zip(head.to_le_bytes()) {
+            *place = byte;
+        }
+        let mut rest = &frame[..HEAD + length];
+        while !rest.is_empty() {
+            rest = &rest[write(self.best(), rest)?..];
+        }
+        Ok(())
+    }
+
+    /// Tells the host how much it may send, once the program has what it sent last.
+    fn ask_for_input(&mut self, frame: &mut [u8], last: usize) -> Result<()> {
+        self.count(last);
+        let most = if isatty(self.best()) { MOST_TO_SERIAL } else { MOST };
+        [frame[HEAD], frame[HEAD + 1]] = (most as u16).to_le_bytes();
+        self.send(frame, b'i', 2)
+    }
 }
 
 /// Waits for a frame. Returns its letter, and how much it carries.
-fn receive(port: BorrowedFd, carried: &mut [u8]) -> Result<(u8, usize)> {
+fn receive(port: &OwnedFd, carried: &mut [u8]) -> Result<(u8, usize)> {
     let mut head = [0; HEAD];
     fill(port, &mut head)?;
     let length = (u32::from_le_bytes(head) >> 8) as usize;
@@ -240,9 +290,9 @@ fn receive(port: BorrowedFd, carried: &mut [u8]) -> Result<(u8, usize)> {
     Ok((head[0], length))
 }
 
-fn fill(port: BorrowedFd, mut room: &mut [u8]) -> Result<()> {
+fn fill(port: &OwnedFd, mut room: &mut [u8]) -> Result<()> {
     while !room.is_empty() {
-        let mut files = [PollFd::from_borrowed_fd(port, PollFlags::IN)];
+        let mut files = [PollFd::new(port, PollFlags::IN)];
         while poll(&mut files, Some(&AGAIN))? == 0 {}
         match read(port, &mut *room)? {
             0 => return Err(Errno::PIPE),
@@ -252,32 +302,33 @@ fn fill(port: BorrowedFd, mut room: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// Opens the port to the host: virtio's, if there is a driver for it; else a serial port.
-fn open_port(errand: &Errand) -> Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    for module in errand.of(b'p') {
-        let _ = load(module);
-    }
-    if access(c"/sys/bus/virtio/drivers/virtio_console/virtio0", Access::EXISTS).is_ok() {
-        // The device appears when the driver has talked to the host.
-        let news = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-        inotify::add_watch(&news, c"/dev", inotify::WatchFlags::CREATE)?;
-        loop {
-            match open(c"/dev/vport0p1", flags, Mode::empty()) {
-                Err(Errno::NOENT) => drop(read(&news, &mut [0; 512])?),
-                // It is there, but its driver has not listed it yet (`add_port` in the kernel's
-                // drivers/char/virtio_console.c).
-                Err(Errno::NXIO) => sched_yield(),
-                port => return port,
-            }
-        }
-    }
-    let (_, serial) = errand.of(b's').next().ok_or(Errno::NODEV)?;
-    let port = open(serial, flags, Mode::empty())?;
+fn open_serial(errand: &Errand) -> Result<OwnedFd> {
+    let (_, path) = errand.of(b's').next().ok_or(Errno::NODEV)?;
+    let port = open(path, PORT, Mode::empty())?;
+    // A kernel may have a name for a port that the machine, or the driver, does not have: EIO.
     let mut mode = tcgetattr(&port)?;
     mode.make_raw();
     tcsetattr(&port, OptionalActions::Now, &mode)?;
     Ok(port)
+}
+
+fn open_virtio(errand: &Errand) -> Result<OwnedFd> {
+    for module in errand.of(b'p') {
+        load(module)?;
+    }
+    access(c"/sys/bus/virtio/drivers/virtio_console/virtio0", Access::EXISTS)?;
+    // The device appears when the driver has talked to the host.
+    let news = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+    inotify::add_watch(&news, c"/dev", inotify::WatchFlags::CREATE)?;
+    loop {
+        match open(c"/dev/vport0p1", PORT, Mode::empty()) {
+            Err(Errno::NOENT) => drop(read(&news, &mut [0; 512])?),
+            // It is there, but its driver has not listed it yet (`add_port` in the kernel's
+            // drivers/char/virtio_console.c).
+            Err(Errno::NXIO) => sched_yield(),
+            port => return port,
+        }
+    }
 }
 
 /// Loads a kernel module, if it is not there already.
