@@ -58,7 +58,7 @@ if ! [ -e "$vmlinux" ]; then
         mkdir -p "$directory"
         decompress >"$part"
         is_bootable "$part" && mkdir -p "$folder" && mv "$part" "$vmlinux"
-        # Tens of megabytes each: the latest four are kept.
+        # Tens of megabytes each: the four that were wanted last are kept.
         ls -dt "$directory"/[0-9]*/ | tail -n +5 | xargs -r rm -rf
         [ -e "$vmlinux" ]
     } 2>/dev/null || {
@@ -66,4 +66,5 @@ if ! [ -e "$vmlinux" ]; then
         exit
     }
 fi
+touch "$folder"
 echo "$vmlinux"

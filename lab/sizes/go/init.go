@@ -420,8 +420,12 @@ func (s *state) stop(command int) {
 		seeToDisks()
 	} else {
 		s.program = child // so its exit status is what counts
-		// Any signal that comes now but SIGCHLD asks PID 1 not to wait for the disks.
-		for s.program != 0 && wait(nil) == syscall.SIGCHLD {
+		// Any signal that comes now asks PID 1 not to wait for the disks; but SIGCHLD does not,
+		// nor SIGURG, which Go's runtime sends to its own threads where the machine is busy.
+		for s.program != 0 {
+			if received := wait(nil); received != syscall.SIGCHLD && received != syscall.SIGURG {
+				break
+			}
 			s.reapAll()
 		}
 	}
