@@ -46,9 +46,9 @@ size() { # FILE
 }
 
 as_is="QEMU, the kernel decompresses itself"
-hasty="QEMU, and \`$haste\`"
-decompressed="QEMU, and the kernel is decompressed before: make run"
-own_kernel="QEMU, the kernel of \`make kernel\`: make run KERNEL=own"
+hasty="QEMU, with \`$haste\`"
+decompressed="the same, the kernel decompressed before: make run"
+own_kernel="the same, the kernel of \`make kernel\`: make run KERNEL=own"
 [ ! "$own" ] || own_image=$("${0%/*}/vmlinux.sh" "$own" "$work/own")
 user_mode="User-mode Linux: make run VM=uml"
 round=0

@@ -58,11 +58,13 @@ aarch64 := aarch64-unknown-linux-gnu   ttyAMA0 ttyS0 pci-serial -M virt -cpu cor
 riscv64 := riscv64gc-unknown-linux-gnu ttyS0   ttyS1 pci-serial -M virt
 cpu     = $(word $(1),$($(CPU)))
 machine = $(wordlist 5,$(words $($(CPU))),$($(CPU)))
-# What a kernel need not do in an emulated machine: test ciphers that nothing here needs; look for a
-# mouse; patch its code where it locks, which QEMU would have to translate once more; and measure one of its
-# timers, if there is another. On a busy host, a timer may also tick too late for the kernel, which
-# then says that the BIOS is broken, even with `quiet`. Under KVM, it skips this check by itself.
-HASTE   = cryptomgr.notests $(if $(filter x86_64qemu i686qemu,$(CPU)$(VM)),i8042.noaux noreplace-smp no_timer_check $(if $(filter tcg1,$(accel)$(CPUS)),nolapic_timer))
+# Words that spare an emulated machine work. cryptomgr.notests: nothing here needs the ciphers.
+# i8042.noaux: there is no mouse. noreplace-smp: code that was patched, QEMU would translate once more.
+# no_timer_check: on a busy host, the timer may tick too late, and the kernel then says that the BIOS is
+# broken, even with `quiet`. nolapic_timer: one processor can use the HPET, which need not be measured;
+# several need a timer each.
+HASTE   = cryptomgr.notests $(if $(filter x86_64qemu i686qemu,$(CPU)$(VM)),$(PC-HASTE))
+PC-HASTE = i8042.noaux noreplace-smp no_timer_check $(if $(filter tcg1,$(accel)$(CPUS)),nolapic_timer)
 export CPU
 
 # A C compiler knows one CPU; the linker that comes with Rust knows them all.

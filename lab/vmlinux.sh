@@ -66,5 +66,6 @@ if ! [ -e "$vmlinux" ]; then
         exit
     }
 fi
-touch "$folder"
+# Others may need the room at this moment.
+touch -c "$folder" 2>/dev/null
 echo "$vmlinux"

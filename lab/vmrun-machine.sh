@@ -12,7 +12,7 @@ words=$cache/machine.$(echo "$vm $kernel_is $mem $cpus ${KERNEL-} ${QEMU-} ${ACC
 built=target/x86_64-unknown-linux-gnu/release/vmrun-host
 # What was decompressed of it is kept until four others have been wanted since.
 image=$(sed -n '/^-kernel$/{n;p}' "$words" 2>/dev/null) || :
-case $image in build/vmlinux/*) touch -c "${image%/*}" ;; esac
+case $image in build/vmlinux/*) touch -c "${image%/*}" 2>/dev/null || : ;; esac
 if ! [ -e "$words" ] || ! [ -e $built ] || ! [ -r "$(head -n 1 "$words")" ] || ! [ -e "${image:-$words}" ] || [ "$(find Makefile Cargo.toml \
     Cargo.lock build.rs .cargo src lab/*.mk lab/*.sh lab/vmrun-host $built /boot -newer "$words" -print -quit)" ]; then
     # What is set for another make and cargo is not for these.

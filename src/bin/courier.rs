@@ -2,13 +2,14 @@
 //! reads and prints between its pipes and a port of the machine; in the end, its exit status.
 //!
 //! On the port, both sides send frames: a letter, three bytes with the length of what follows
-//! (little-endian), and that many bytes. Nobody sends a second frame before the first is answered,
-//! so neither side ever gets more than it has room for, and nothing is on its way when the machine
-//! stops.
+//! (little-endian), and that many bytes. Nobody sends a second frame of the same letter before the
+//! first is answered. So neither side ever gets more than it has room for, and all output is written
+//! when the machine stops.
 //!
-//! There are two ports. The first is a serial one, for which no driver is to be loaded. Once more
-//! than a little has gone over that, the courier sends over the second, virtio's, if there is a
-//! driver for it. The host answers on the port on which it was asked.
+//! There are two ports. The first is serial, and no driver has to be loaded for it. The second is
+//! virtio's: faster, but its drivers take 0.2 s to load. The courier changes to it after LITTLE
+//! bytes, if it can. Without a serial port, virtio's is the first, and there is no second. The host
+//! answers on the port on which it was asked.
 //!
 //! | courier sends | host answers |
 //! |---|---|
@@ -47,8 +48,8 @@ const HEAD: usize = 4;
 /// How much input is asked for on a serial port, where what the kernel has no room for is lost:
 /// half of N_TTY_BUF_SIZE in drivers/tty/n_tty.c. (User-mode Linux stalls if it has to throttle.)
 const MOST_TO_SERIAL: usize = 2048;
-/// How much goes over the first port, both ways: an emulated serial port carries it in 0.2 s, which
-/// is what it takes to load the drivers of the second.
+/// How many bytes go over the first port, both ways, before the second is opened: an emulated serial
+/// port carries them in the time that it takes to load virtio's drivers.
 const LITTLE: usize = 8192;
 
 const PORT: OFlags = OFlags::RDWR.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
@@ -57,8 +58,7 @@ const PORT: OFlags = OFlags::RDWR.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 const NOT_EXECUTABLE: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
-/// How long the courier sleeps before it looks again. Once in some hundred boots, a busy emulator
-/// was seen to lose the interrupt that says that there is something to read.
+/// How long the courier sleeps before it looks at virtio's port again; lab/vmrun.md says why.
 const AGAIN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 extern "C" fn main(_: *const usize) -> ! {
@@ -157,7 +157,7 @@ fn carry(errand: &Errand, ports: &mut Ports) -> Result<()> {
     Ok(())
 }
 
-/// What poll(2) is asked of a file; of one that it is asked nothing of, the port takes the place.
+/// An entry for poll(2). Without a file, it is the port's, and asks for nothing.
 fn watch<'a>(port: &'a OwnedFd, file: Option<&'a OwnedFd>, events: PollFlags) -> PollFd<'a> {
     match file {
         Some(file) => PollFd::new(file, events),
@@ -232,24 +232,26 @@ struct Ports<'a> {
     errand: &'a Errand,
     first: OwnedFd,
     second: Option<OwnedFd>,
-    /// How much more goes over the first. None, if it was looked whether there is a second.
+    /// How many bytes more go over the first. None once the second has been looked for.
     left: Option<usize>,
 }
 
 impl Ports<'_> {
     fn open(errand: &Errand) -> Result<Ports<'_>> {
+        // The program may mount something over /dev before the second port is opened.
+        chdir(c"/dev")?;
         match open_serial(errand) {
             Ok(first) => Ok(Ports { errand, first, second: None, left: Some(LITTLE) }),
             Err(_) => Ok(Ports { errand, first: open_virtio(errand)?, second: None, left: None }),
         }
     }
 
-    /// The one on which the next frame is sent.
+    /// The port on which the next frame is sent.
     fn best(&self) -> &OwnedFd {
         self.second.as_ref().unwrap_or(&self.first)
     }
 
-    /// Looks for the second port, if this much is more than is left for the first.
+    /// Counts what goes over the first port; if that is too much, opens the second.
     fn count(&mut self, length: usize) {
         let Some(left) = self.left else { return };
         self.left = left.checked_sub(length);
@@ -260,6 +262,8 @@ impl Ports<'_> {
 
     /// Sends a frame, of which everything but the head is there.
     fn send(&mut self, frame: &mut [u8], letter: u8, length: usize) -> Result<()> {
+        // A new port is written to at once: until the host has opened its end, a read would say
+        // that the host is gone.
         self.count(length);
         let head = u32::from(letter) | (length as u32) << 8;
         for (place, byte) in frame.iter_mut().zip(head.to_le_bytes()) {
@@ -272,9 +276,9 @@ impl Ports<'_> {
         Ok(())
     }
 
-    /// Tells the host how much it may send, once the program has what it sent last.
-    fn ask_for_input(&mut self, frame: &mut [u8], last: usize) -> Result<()> {
-        self.count(last);
+    /// Tells the host how much it may send. The program has all that was sent last, so many bytes.
+    fn ask_for_input(&mut self, frame: &mut [u8], given: usize) -> Result<()> {
+        self.count(given);
         let most = if isatty(self.best()) { MOST_TO_SERIAL } else { MOST };
         [frame[HEAD], frame[HEAD + 1]] = (most as u16).to_le_bytes();
         self.send(frame, b'i', 2)
@@ -319,9 +323,9 @@ fn open_virtio(errand: &Errand) -> Result<OwnedFd> {
     access(c"/sys/bus/virtio/drivers/virtio_console/virtio0", Access::EXISTS)?;
     // The device appears when the driver has talked to the host.
     let news = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-    inotify::add_watch(&news, c"/dev", inotify::WatchFlags::CREATE)?;
+    inotify::add_watch(&news, c".", inotify::WatchFlags::CREATE)?;
     loop {
-        match open(c"/dev/vport0p1", PORT, Mode::empty()) {
+        match open(c"vport0p1", PORT, Mode::empty()) {
             Err(Errno::NOENT) => drop(read(&news, &mut [0; 512])?),
             // It is there, but its driver has not listed it yet (`add_port` in the kernel's
             // drivers/char/virtio_console.c).

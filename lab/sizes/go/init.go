@@ -420,8 +420,8 @@ func (s *state) stop(command int) {
 		seeToDisks()
 	} else {
 		s.program = child // so its exit status is what counts
-		// Any signal that comes now asks PID 1 not to wait for the disks; but SIGCHLD does not,
-		// nor SIGURG, which Go's runtime sends to its own threads where the machine is busy.
+		// Any other signal asks PID 1 not to wait for the disks. SIGURG does not count: Go's
+		// runtime sends it to its own threads.
 		for s.program != 0 {
 			if received := wait(nil); received != syscall.SIGCHLD && received != syscall.SIGURG {
 				break
