@@ -59,12 +59,13 @@ riscv64 := riscv64gc-unknown-linux-gnu ttyS0   ttyS1 pci-serial -M virt
 cpu     = $(word $(1),$($(CPU)))
 machine = $(wordlist 5,$(words $($(CPU))),$($(CPU)))
 # Words that spare an emulated machine work. cryptomgr.notests: nothing here needs the ciphers.
-# i8042.noaux: there is no mouse. noreplace-smp: code that was patched, QEMU would translate once more.
-# no_timer_check: on a busy host, the timer may tick too late, and the kernel then says that the BIOS is
-# broken, even with `quiet`. nolapic_timer: one processor can use the HPET, which need not be measured;
-# several need a timer each.
+# i8042.noaux: there is no mouse. no_timer_check: on a busy host, the timer may tick too late, and the
+# kernel then says that the BIOS is broken, even with `quiet`. nolapic_timer: one processor can use the
+# HPET, which need not be measured; several need a timer each. noreplace-smp: code that was patched, QEMU
+# would translate once more. Linux 7.3 does not know this word, and would pass it to /init.
 HASTE   = cryptomgr.notests $(if $(filter x86_64qemu i686qemu,$(CPU)$(VM)),$(PC-HASTE))
-PC-HASTE = i8042.noaux noreplace-smp no_timer_check $(if $(filter tcg1,$(accel)$(CPUS)),nolapic_timer)
+PC-HASTE = i8042.noaux no_timer_check $(if $(filter tcg1,$(accel)$(CPUS)),nolapic_timer) $(noreplace)
+noreplace = $(eval noreplace := $(shell LC_ALL=C grep -aom 1 noreplace-smp $(call quote,$(image))))$(noreplace)
 export CPU
 
 # A C compiler knows one CPU; the linker that comes with Rust knows them all.
