@@ -22,7 +22,7 @@ if ! [ -e "$words" ] || ! [ -e $built ] || ! [ -r "$(head -n 1 "$words")" ] || !
     trap 'exit 143' INT TERM HUP
     {
         make --no-print-directory machine VM="$vm" ${kernel:+KERNEL="$kernel"} MEM="$mem" CPUS="$cpus" 2>&1 >&3 |
-            sed -u 's/^picoinit:/vmrun:/; /^make: /d' >&2
+            sed -u 's/^picoinit: \(MEM\|CPUS\|KERNEL\|VM\)=/vmrun: --\L\1 /; s/^picoinit:/vmrun:/; /^make: /d' >&2
     } 3>"$new"
     [ -s "$new" ] || exit 201
     mv "$new" "$words"

@@ -16,7 +16,7 @@ path_of() { # PROGRAM BY
     *)
         found=$(
             IFS=:
-            for folder in $PATH /usr/sbin /sbin; do [ -x "$folder/$1" ] && realpath -s "$folder/$1" && break; done
+            for folder in $PATH /usr/sbin /sbin; do [ -f "$folder/$1" ] && [ -x "$folder/$1" ] && realpath -s "$folder/$1" && break; done
         ) || :
         [ ! "$found" ] || { echo "$found" && return; }
         ;;

@@ -51,8 +51,8 @@ done <"$list"
 chmod -R u+rw "$tree"
 for name in passwd group hosts; do
     [ -e "$tree/etc/$name" ] || case $name in
-    passwd) echo 'root:x:0:0:root:/root:/bin/sh' ;;
-    group) echo 'root:x:0:' ;;
+    passwd) printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'nobody:x:65534:65534:nobody:/:/bin/false' ;;
+    group) printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' ;;
     hosts) echo '127.0.0.1 localhost' ;;
     esac >"$tree/etc/$name"
 done

@@ -25,6 +25,7 @@ const PANICKED: i32 = 202;
 const TIMED_OUT: i32 = 203;
 const MACHINE_FAILED: i32 = 204;
 const LOST: i32 = 205;
+const UNWRITTEN: i32 = 206;
 
 /// vmrun with a machine that is none.
 fn vmrun(arguments: &[&str]) -> Command {
@@ -181,7 +182,7 @@ fn folder_and_files_are_where_they_are_wanted() {
     std::os::unix::fs::symlink("two words", folder.path().join("sub/link")).expect("symlink");
     let added = format!("{}:/data", folder.name());
     let script = "pwd; read line <link; echo $line; [ -h link ] && [ ! -e /data/none ]";
-    let arguments = ["--add", &added, "--cwd", "/data/sub", "sh", "-c", script];
+    let arguments = ["--add", &added, "--cwd", "/../data/none/../sub", "sh", "-c", script];
     let (status, output, error) = run(vmrun(&arguments), b"");
     assert_eq!(
         (status, output.as_slice(), error.as_str()),
@@ -219,8 +220,21 @@ fn what_cannot_be_run_is_said_in_one_line() {
     demand_refusal(vmrun(&["--mem", "98", "true"]), CANNOT, &["--mem 98", "MB at least"]);
     demand_refusal(vmrun(&["--log", "/none/x", "true"]), CANNOT, &["--log /none/x"]);
     demand_refusal(vmrun(&["--disk", "/none", "true"]), CANNOT, &["--disk /none", "no such file"]);
+    demand_refusal(vmrun(&["--disk", "/tmp", "true"]), CANNOT, &["--disk /tmp", "not a regular"]);
+    demand_refusal(vmrun(&["--kernel", "", "true"]), CANNOT, &["--kernel", "value is missing"]);
+    demand_refusal(vmrun(&["--cwd", "x", "true"]), CANNOT, &["--cwd x", "begins with /"]);
+    demand_refusal(vmrun(&["--mem", "much", "true"]), CANNOT, &["--mem much"]);
+    let forever = u64::MAX.to_string();
+    demand_refusal(vmrun(&["--timeout", &forever, "true"]), CANNOT, &[&forever, "seconds"]);
 
     let folder = TempDir::short();
+    // A folder on the PATH is no program.
+    fs::create_dir(folder.path().join("none-such")).expect("mkdir");
+    let mut search = vmrun(&["none-such"]);
+    let path = std::env::var("PATH").expect("a PATH");
+    search.env("PATH", format!("{}:{path}", folder.path().display()));
+    demand_refusal(search, CANNOT, &["none-such", "no such program"]);
+
     let file = folder.script("x", "");
     fs::write(folder.path().join("x"), "neither ELF nor script").expect("write");
     // The kernel says so, and vmrun as a shell does.
@@ -262,6 +276,34 @@ fn a_reader_that_is_gone_ends_the_program_as_it_would_here() {
     child.stdout.take().expect("a pipe").read_exact(&mut start).expect("read");
     assert_eq!(&start, b"y\ny\n");
     assert_eq!(child.wait().expect("wait").code(), Some(128 + Signal::SIGPIPE as i32));
+}
+
+#[test]
+fn what_cannot_be_written_is_no_success() {
+    let full = || fs::File::options().write(true).open("/dev/full").expect("open /dev/full");
+    let mut command = vmrun(&["sh", "-c", "echo lost"]);
+    command.stdout(full());
+    demand_refusal(command, UNWRITTEN, &["standard output", "No space left"]);
+    // What it does not print cannot be lost.
+    let mut command = vmrun(&["sh", "-c", "echo kept >&2; exit 4"]);
+    command.stdout(full());
+    let output = command.output().expect("run");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(4), &b"kept\n"[..]));
+}
+
+#[test]
+fn the_program_finds_what_it_expects() {
+    // It leads neither its process group nor its session, which has no terminal.
+    let script = "
+        read pid name state parent group session terminal rest </proc/$$/stat
+        [ $pid != $group ] && [ $group = $session ] && echo terminal $terminal
+        echo out >/dev/stdout; echo err >/dev/stderr; read line </dev/stdin; echo $line
+        : >/dev/shm/x && [ -k /dev/shm ] && echo shared
+        while IFS=: read name x id rest; do echo $name $id; done </etc/passwd";
+    let (status, output, error) = run(vmrun(&["sh", "-c", script]), b"in\n");
+    assert_eq!((status, error.as_str()), (Some(0), "err\n"));
+    let expected = "terminal 0\nout\nin\nshared\nroot 0\nnobody 65534\n";
+    assert_eq!(String::from_utf8_lossy(&output), expected);
 }
 
 #[test]

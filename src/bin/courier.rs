@@ -28,7 +28,10 @@ use picoinit::say::say;
 use picoinit::{signals, sys};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, Mode, OFlags, Timespec, access, fcntl_setfl, fstat, inotify, open};
+use rustix::fs::{
+    Access, Mode, OFlags, Timespec, access, chmod, fcntl_setfl, fstat, inotify, mkdir, open,
+    symlink,
+};
 use rustix::io::{Errno, Result, ioctl_fionread, read, write};
 use rustix::ioctl::{Setter, ioctl};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
@@ -64,6 +67,7 @@ const AGAIN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 extern "C" fn main(_: *const usize) -> ! {
     // No signal stops the courier before its work is done, not even PID 1's.
     signals::block(signals::ALL);
+    furnish_dev();
     let done = Errand::read().and_then(|errand| carry(&errand, &mut Ports::open(&errand)?));
     if let Err(error) = done {
         let number = error.raw_os_error();
@@ -82,10 +86,8 @@ fn carry(errand: &Errand, ports: &mut Ports) -> Result<()> {
     fcntl_setfl(&input, OFlags::NONBLOCK)?;
     let program = match sys::fork() {
         0 => {
-            let _ = dup2_stdin(program_input);
-            let _ = dup2_stdout(program_output);
-            let _ = dup2_stderr(program_error);
-            sys::exit(errand.become_program())
+            drop((input, output, error));
+            sys::exit(lead_session(errand, program_input, program_output, program_error))
         }
         child => Pid::from_raw(child).ok_or(Errno::AGAIN)?,
     };
@@ -123,8 +125,7 @@ fn carry(errand: &Errand, ports: &mut Ports) -> Result<()> {
             }
         }
         if exited && status.is_none() {
-            let (_, how) = waitpid(Some(program), WaitOptions::empty())?.ok_or(Errno::CHILD)?;
-            status = how.exit_status().or(how.terminating_signal().map(|signal| 128 + signal));
+            status = Some(reap(program)?);
             streams.iter_mut().for_each(Stream::take_what_is_left);
             input = None;
         }
@@ -155,6 +156,45 @@ fn carry(errand: &Errand, ports: &mut Ports) -> Result<()> {
     ports.send(frame, b'v', 1)?;
     while receive(ports.best(), input_frame)?.0 != b'v' {}
     Ok(())
+}
+
+/// Leads a session without a terminal, and starts the program in it. Returns its exit status.
+///
+/// The program leads nothing. So it can make a session of its own; and a terminal that it opens does
+/// not become its controlling terminal, the end of which would kill it (SIGHUP).
+fn lead_session(errand: &Errand, input: OwnedFd, output: OwnedFd, error: OwnedFd) -> i32 {
+    let _ = setsid();
+    match sys::fork() {
+        0 => {
+            let _ = dup2_stdin(input);
+            let _ = dup2_stdout(output);
+            let _ = dup2_stderr(error);
+            errand.become_program()
+        }
+        child => {
+            drop((input, output, error));
+            Pid::from_raw(child).and_then(|child| reap(child).ok()).unwrap_or(NOT_EXECUTABLE)
+        }
+    }
+}
+
+/// Waits for a child. Returns its exit status as shells have it.
+fn reap(child: Pid) -> Result<i32> {
+    let (_, how) = waitpid(Some(child), WaitOptions::empty())?.ok_or(Errno::CHILD)?;
+    how.exit_status().or(how.terminating_signal().map(|signal| 128 + signal)).ok_or(Errno::CHILD)
+}
+
+/// Makes what programs expect in /dev, and the kernel does not put there. The courier stays in /dev,
+/// because the program may mount something over it before the second port is opened.
+fn furnish_dev() {
+    let _ = chdir(c"/dev");
+    let _ = symlink(c"/proc/self/fd", c"fd");
+    let _ = symlink(c"fd/0", c"stdin");
+    let _ = symlink(c"fd/1", c"stdout");
+    let _ = symlink(c"fd/2", c"stderr");
+    // For shm_open(3).
+    let _ = mkdir(c"shm", Mode::from_raw_mode(0o1777));
+    let _ = chmod(c"shm", Mode::from_raw_mode(0o1777)); // whatever the umask is
 }
 
 /// An entry for poll(2). Without a file, it is the port's, and asks for nothing.
@@ -238,8 +278,6 @@ struct Ports<'a> {
 
 impl Ports<'_> {
     fn open(errand: &Errand) -> Result<Ports<'_>> {
-        // The program may mount something over /dev before the second port is opened.
-        chdir(c"/dev")?;
         match open_serial(errand) {
             Ok(first) => Ok(Ports { errand, first, second: None, left: Some(LITTLE) }),
             Err(_) => Ok(Ports { errand, first: open_virtio(errand)?, second: None, left: None }),
@@ -415,8 +453,6 @@ impl Errand {
 
     /// Turns this process into the program. Returns, if that fails, what counts as its exit status.
     fn become_program(&self) -> i32 {
-        // The console is not its terminal.
-        let _ = setsid();
         for module in self.of(b'm') {
             if let Err(error) = load(module) {
                 let number = error.raw_os_error();

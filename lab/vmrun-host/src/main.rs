@@ -37,6 +37,7 @@ const PANICKED: i32 = 202;
 const TIMED_OUT: i32 = 203;
 const MACHINE_FAILED: i32 = 204;
 const LOST: i32 = 205;
+const UNWRITTEN: i32 = 206;
 
 /// Where frames to the courier go. Several threads answer, and no frame may get into another.
 type Port = Arc<Mutex<UnixStream>>;
@@ -45,6 +46,8 @@ type Port = Arc<Mutex<UnixStream>>;
 enum Event {
     /// The courier sent a frame on this port.
     Frame(usize, u8, Vec<u8>),
+    /// What the program printed cannot be written here.
+    Unwritten(String),
     /// Nothing more comes from a port.
     Closed,
     /// The machine has exited.
@@ -56,7 +59,7 @@ fn main() {
     let [timeout, log, machine @ ..] = arguments.as_slice() else {
         fail(CANNOT, "usage: vmrun-host TIMEOUT LOG MACHINE...")
     };
-    let Ok(timeout) = timeout.parse() else {
+    let Ok(timeout) = timeout.parse::<u32>().map(u64::from) else {
         fail(CANNOT, &format!("--timeout {timeout}: it is a number of seconds, such as 60"))
     };
     let sink: Option<Box<dyn Write + Send>> = match log.as_str() {
@@ -82,7 +85,8 @@ fn main() {
         thread::spawn(move || listen(index, port, &events));
     }
     let ports = ports.into_iter().map(|port| Arc::new(Mutex::new(port))).collect();
-    let (output, error) = (Writer::new(b'o', 1), Writer::new(b'e', 2));
+    let output = Writer::new(b'o', 1, "standard output", &events);
+    let error = Writer::new(b'e', 2, "standard error", &events);
     let mut host = Host { timeout, pid, ports, verdict: None, failure: None };
     let status = host.attend(&news, &output, &error);
     let said = console.join().unwrap_or_default();
@@ -95,7 +99,8 @@ fn main() {
     }
     let (code, why) = host.judge(status, &machine[0], &said);
     if let Some(why) = why {
-        if shows_tail {
+        // What fails here is no fault of the machine.
+        if shows_tail && code != UNWRITTEN && !said.is_empty() {
             let lines: Vec<&str> = said.lines().collect();
             let last = &lines[lines.len().saturating_sub(20)..];
             eprintln!("{}", last.join("\n"));
@@ -198,14 +203,25 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(letter: u8, descriptor: i32) -> Writer {
+    fn new(letter: u8, descriptor: i32, name: &'static str, events: &Sender<Event>) -> Writer {
         let (sender, frames) = channel::<(Port, Vec<u8>)>();
+        let events = events.clone();
         let thread = thread::spawn(move || {
             // SAFETY: nobody else here uses it while this runs. (Stdout waits for whole lines.)
             let mut file = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
             for (port, data) in frames {
-                let is_written = file.write_all(&data).is_ok();
-                send(&port, if is_written { letter } else { letter.to_ascii_uppercase() }, &[]);
+                let written = file.write_all(&data);
+                // A reader that is gone is the program's business; a full disk is not.
+                if let Err(error) = &written
+                    && error.kind() != ErrorKind::BrokenPipe
+                {
+                    let _ = events.send(Event::Unwritten(format!("{name}: {error}")));
+                }
+                send(
+                    &port,
+                    if written.is_ok() { letter } else { letter.to_ascii_uppercase() },
+                    &[],
+                );
             }
         });
         Writer { frames: sender, thread }
@@ -274,7 +290,7 @@ impl Host {
                         }
                         (b'o', _) => output.write(answer, data),
                         (b'e', _) => error.write(answer, data),
-                        (b'v', [status]) if self.verdict.is_none() => {
+                        (b'v', [status]) if self.verdict.is_none() && self.failure.is_none() => {
                             self.verdict = Some(*status);
                             send(&answer, b'v', &[]);
                             limit = Some((Instant::now() + STOP, String::new()));
@@ -284,6 +300,10 @@ impl Host {
                             "what came from the machine is not what the courier sends".into(),
                         ),
                     }
+                }
+                Ok(Event::Unwritten(why)) => {
+                    self.stop(UNWRITTEN, why);
+                    limit = Some((Instant::now() + QUIT, String::new()));
                 }
                 Ok(Event::Closed) => closed += 1,
                 Ok(Event::Exited(how)) => status = Some(how),
