@@ -34,8 +34,8 @@ work=$(mktemp -d "$cache/pack.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 tree=$work/tree
-mkdir -p "$tree/tmp" "$tree/root" "$tree/etc"
-chmod 1777 "$tree/tmp"
+mkdir -p "$tree/tmp" "$tree/var/tmp" "$tree/root" "$tree/etc"
+chmod 1777 "$tree/tmp" "$tree/var/tmp"
 while IFS=$tab read -r host guest; do
     folder=$tree$guest
     [ -d "$host" ] || folder=${folder%/*}
