@@ -1,7 +1,7 @@
 #!/bin/sh
 # vmrun-pack.sh LIST CACHE : prints the path of an archive, in the folder CACHE, of the files and
 # folders in LIST: one a line, where it is on the host, a tab, and where it is to be in the guest.
-# What was packed before is not packed again, unless it changed.
+# What was packed before is not packed again, unless it, or this script, changed.
 set -eu
 
 list=$1 cache=$2
@@ -18,7 +18,7 @@ mkdir -p "$cache"
 cache=$(realpath "$cache")
 key=$({
     cat "$list"
-    cut -f 1 "$list" | xargs -d '\n' stat -L -c '%n %s %y %a'
+    cut -f 1 "$list" | xargs -d '\n' stat -L -c '%n %s %y %a' "$0"
     while IFS=$tab read -r host guest; do
         [ ! -d "$host" ] || (cd "$host" && inside -printf '%p %s %T@ %m %l\n')
     done <"$list"
