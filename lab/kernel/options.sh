@@ -1,6 +1,7 @@
 #!/bin/sh
 # options.sh TABLE : takes options away from the kernel that KERNEL=own means, one at a time, and
-# writes into TABLE what its file loses, and what is said then that is not said otherwise.
+# writes into TABLE what its file loses, and what is said then that is not said otherwise; or, if
+# that is nothing, what is not said any more.
 # Set OPTIONS for others.
 set -eu
 
@@ -16,7 +17,7 @@ boot() { # OPTION ROOTFS
         cat "$work/said" >&2
         exit 1
     }
-    tr -d '\r' <"$work/said" | sed 's/pid [0-9]*/pid N/g; s/PID [0-9][0-9]*/PID N/g; s/is Linux .*/is Linux/; s/^\[[^]]*\] //' |
+    tr -d '\r' <"$work/said" | sed 's/pid [0-9]*/pid N/g; s/PID \(is \)*[0-9][0-9]*/PID \1N/g; s/is Linux .*/is Linux/; s/^\[[^]]*\] //' |
         grep -v 'picoinit: building'
 }
 size() { # OPTION
@@ -28,7 +29,7 @@ whole=$(size '')
 {
     echo "# What PID 1 needs of the kernel"
     echo
-    echo "What \`make kernel-options\` measured: the kernel of \`make kernel\` has $whole bytes. Without each of these options, and those that need it, its file is smaller by so many bytes, and the first line that is said then, and not otherwise, is this one."
+    echo "What \`make kernel-options\` measured: the kernel of \`make kernel\` has $whole bytes. Without each of these options, and those that need it, its file is smaller by so many bytes, and the first line that is said then, and not otherwise, is this one; or the first that is not said any more. The sizes differ in steps of 4096 bytes."
     echo
     echo "| option | bytes | without it |"
     echo "|---|---:|---|"
@@ -38,9 +39,12 @@ for option in $options; do
     [ "$option" != BINFMT_SCRIPT ] || tree=lab/experiments/41-kernel-options
     boot "$option" $tree >"$work/without"
     first=$(grep -vxFf "$work/${tree##*/}" "$work/without" | head -n 1)
-    echo "| $option | $((whole - $(size "$option"))) | ${first:+\`$first\`}${first:-nothing else is said} |" |
-        sed 's/`\(.*\)`\1 /`\1` /' >>"$work/table"
-    echo "picoinit: without $option: ${first:-nothing else is said}" >&2
+    lost=$(grep -vxFf "$work/without" "$work/${tree##*/}" | head -n 1)
+    says="the same is said"
+    [ ! "$lost" ] || says="not said: \`$lost\`"
+    [ ! "$first" ] || says="\`$first\`"
+    echo "| $option | $((whole - $(size "$option"))) | $says |" >>"$work/table"
+    echo "picoinit: without $option: $says" >&2
 done
 mkdir -p "$(dirname "$table")"
 cp "$work/table" "$table"
