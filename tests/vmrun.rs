@@ -435,9 +435,14 @@ fn a_kernel_without_modules_has_a_serial_port() {
     fs::copy(kernel, folder.path().join("bzImage")).expect("copy");
     let kernel = folder.join("bzImage");
     let bytes = random(20_000);
-    let arguments =
-        ["--kernel", &kernel, "--add", "/bin/cat", "sh", "-c", "cat; [ ! -e /dev/vport0p1 ]"];
+    let script = "cat; [ ! -e /dev/vport0p1 ] || echo built in >&2";
+    let arguments = ["--kernel", &kernel, "--add", "/bin/cat", "sh", "-c", script];
     let (status, output, error) = run(real(&arguments), &bytes);
+    if error == "built in\n" {
+        return skip(
+            "this kernel has virtio's drivers built in, so there is nothing to do without",
+        );
+    }
     assert_eq!((status, error.as_str()), (Some(0), ""));
     assert!(output == bytes, "{} bytes came back", output.len());
     demand_refusal(
@@ -455,10 +460,9 @@ fn a_machine_with_one_serial_port_has_virtios() {
     let _alone = alone();
     // Without the firmware's order of ports, the first is the console.
     let one = "pnpacpi=off 8250.nr_uarts=1";
-    let script = "read module rest </proc/modules; echo $module; exit 8";
+    let script = "[ -e /dev/vport0p1 ] && exit 8";
     let (status, output, error) = run(real(&["--append", one, "sh", "-c", script]), b"");
-    assert_eq!((status, error.as_str()), (Some(8), ""));
-    assert_eq!(String::from_utf8_lossy(&output), "virtio_console\n");
+    assert_eq!((status, error.as_str(), output.as_slice()), (Some(8), "", &b""[..]));
 }
 
 #[test]
@@ -471,18 +475,17 @@ fn a_program_may_hide_what_the_courier_needs() {
     let add = programs.map(|program| ["--add", program]);
     // By then, the second port is still to be opened, and its modules to be loaded. When `cat` has
     // printed more than a pipe and a frame hold, they have been.
-    for (hidden, loaded) in [("/dev", "virtio_console"), ("/lib/modules", "")] {
+    for hidden in ["/dev", "/lib/modules"] {
         let script = format!(
             "yes | head -c 100000 >/tmp/much; mount -t tmpfs none {hidden} || exit 1
-            cat /tmp/much; read module rest </proc/modules; echo $module"
+            cat /tmp/much; [ -e /sys/class/virtio-ports/vport0p1 ] || [ {hidden} != /dev ]"
         );
         let (status, output, error) = run(
             real(&[add.as_flattened(), &["--timeout", "60", "sh", "-c", &script]].concat()),
             b"",
         );
         assert_eq!((status, error.as_str()), (Some(0), ""), "{hidden}");
-        let expected = format!("{}{loaded}\n", "y\n".repeat(50_000));
-        assert!(output == expected.as_bytes(), "{hidden}: {} bytes came", output.len());
+        assert!(output == "y\n".repeat(50_000).as_bytes(), "{hidden}: {} bytes came", output.len());
     }
 }
 
