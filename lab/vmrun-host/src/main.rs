@@ -295,16 +295,15 @@ impl Host {
                             send(&answer, b'v', &[]);
                             limit = Some((Instant::now() + STOP, String::new()));
                         }
-                        _ => self.stop(
-                            LOST,
-                            "what came from the machine is not what the courier sends".into(),
-                        ),
+                        _ => {
+                            limit = self.stop(
+                                LOST,
+                                "what came from the machine is not what the courier sends".into(),
+                            );
+                        }
                     }
                 }
-                Ok(Event::Unwritten(why)) => {
-                    self.stop(UNWRITTEN, why);
-                    limit = Some((Instant::now() + QUIT, String::new()));
-                }
+                Ok(Event::Unwritten(why)) => limit = self.stop(UNWRITTEN, why),
                 Ok(Event::Closed) => closed += 1,
                 Ok(Event::Exited(how)) => status = Some(how),
                 Err(RecvTimeoutError::Timeout) if self.failure.is_some() => {
@@ -313,8 +312,7 @@ impl Host {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let (_, why) = limit.take().expect("a limit");
-                    self.stop(TIMED_OUT, why);
-                    limit = Some((Instant::now() + QUIT, String::new()));
+                    limit = self.stop(TIMED_OUT, why);
                 }
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the main thread has a sender"),
             }
@@ -326,10 +324,11 @@ impl Host {
         }
     }
 
-    /// Asks the machine to stop, because something failed.
-    fn stop(&mut self, code: i32, why: String) {
+    /// Asks the machine to stop, because something failed. Returns when it is to be killed.
+    fn stop(&mut self, code: i32, why: String) -> Option<(Instant, String)> {
         self.failure.get_or_insert((code, why));
         let _ = kill(self.pid, Signal::SIGTERM);
+        Some((Instant::now() + QUIT, String::new()))
     }
 
     /// The exit status, and what there is to say.
