@@ -416,8 +416,18 @@ fn reports(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
+/// Keeps all others who want it waiting until it is dropped. Thousands of processes at once
+/// leave too few PIDs for thousands more: a machine may have only 32,768 (proc(5), pid_max).
+fn many_processes() -> Result<File> {
+    let program = File::open("/proc/self/exe").context("open this program")?;
+    program.lock().context("lock this program")?;
+    Ok(program)
+}
+
 fn orphans(bench: &Bench) -> Result<()> {
+    let turn = many_processes()?;
     let outcome = Setup::new(&["/guest", "burst", "5000"]).run(bench)?;
+    drop(turn);
     outcome.expect("at once", "5000")?;
     outcome.expect("zombies", "0")?;
     let end = " exited with status 0";
@@ -467,6 +477,7 @@ fn deaf_terminal(bench: &Bench) -> Result<()> {
     // that it can be written to, and write(2) waits until somebody reads it.
     let (_terminal, path) = pseudo_terminal()?;
     let setup = on_terminal(Setup::new(&["/guest", "burst", "3000"]), path);
+    let _turn = many_processes()?;
     let outcome = setup
         .start(bench)?
         .outcome(Duration::from_secs(20))
