@@ -104,6 +104,28 @@ fn the_file_is_of_the_same_kind_on_every_cpu() {
 }
 
 #[test]
+fn on_that_cpu_the_c_compiler_links_the_same_file() {
+    // Told which CPU it is for, the C compiler of this machine calls the linker as that of an
+    // aarch64 machine does. There, rustc leaves it at GNU's, which cannot write such a file.
+    for (cpu, target, _) in others(false).filter(|(cpu, ..)| *cpu == "aarch64") {
+        let (status, said) = Session::piped(make_for(cpu, &["build"])).end();
+        assert_eq!(status, Some(0), "{said}");
+        let file = |folder: &Path| {
+            fs::read(folder.join(target).join("release/init")).expect("read the init")
+        };
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linked-by-cc");
+        let flags = "-Clink-arg=-fuse-ld=bfd -Clink-arg=-Wl,-maarch64linux";
+        let flags = format!("target.\"cfg(unix)\".rustflags=\"{flags}\"");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--release", "--bin", "init", "--target", target]);
+        cargo.args(["--config", &flags, "--target-dir"]).arg(&folder).current_dir(ROOT);
+        let (status, said) = Session::piped(cargo).end();
+        assert_eq!(status, Some(0), "{said}");
+        assert!(file(&folder) == file(&Path::new(ROOT).join("target")), "another file");
+    }
+}
+
+#[test]
 fn the_demo_runs_to_power_off_on_every_cpu() {
     for (cpu, ..) in others(true) {
         let _alone = alone();
