@@ -98,6 +98,8 @@ name=OFF value=$OFF
 [ ! "$OFF" ] || [ "$KERNEL" = own ] || refuse ": that is for KERNEL=own only"
 name=CPU value=$CPU
 [ "$VM" = qemu ] || [ "$CPU" = "$host" ] || refuse ": with VM=uml, it can only be that of this machine, $host"
+name=VM value=$VM
+case $VM-$host in qemu-* | *86*) ;; *) refuse ": there is User-mode Linux for x86 only, and this machine is $host" ;; esac
 name=ACCEL value=$ACCEL
 [ "$ACCEL" != kvm ] || [ "$CPU$host" = x86_64x86_64 ] || refuse ": with CPU=$CPU, the machine is emulated: try ACCEL=tcg"
 name=CPUS value=$CPUS

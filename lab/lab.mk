@@ -159,12 +159,14 @@ comma := ,
 try: check pack
 	PRESS=$(PRESS) lab/boot.sh any $(TIMEOUT) $(BOOT) $(MACHINE)
 
-# For lab/vmrun: builds what it takes, and prints the kernel, words for its command line, and the
-# machine, a word a line.
+# For lab/vmrun: builds what it takes, and prints the kernel, words for its command line, where the
+# programs for the guest and for the host are, the names of the ports; and the machine, a word a line.
 machine: check build
-	cargo build --release --bin courier
-	cargo build --release --package vmrun-host --target-dir target
-	printf '%s\n' $(call quote,$(if $(filter uml,$(VM)),$(uml-kernel),$(kernel))) '$(HASTE)' $(if $(filter qemu,$(VM)),$(HARDWARE))
+	cargo build --release --bin courier --target $(call cpu,1) $(CROSS)
+	cargo build --release --package vmrun-host --target $(host) --target-dir target
+	printf '%s\n' $(call quote,$(if $(filter uml,$(VM)),$(uml-kernel),$(kernel))) '$(HASTE)' \
+	'$(TARGET) target/$(host)/release $(wordlist 2,4,$($(CPU)))' $(if $(filter qemu,$(VM)),$(HARDWARE))
+host = $(firstword $($(HOST)))
 
 ## experiments  the questions of lab/experiments, one a line
 experiments:

@@ -24,6 +24,13 @@ path_of() { # PROGRAM BY
     fail "${2-}$1: there is no such program"
 }
 
+is_added() { # GUEST
+    while IFS=$tab read -r host guest; do
+        case $1 in "$guest" | "$guest"/*) [ ! -e "$host${1#"$guest"}" ] || return 0 ;; esac
+    done <"$files"
+    return 1
+}
+
 needs_of() { # FILE
     [ -f "$1" ] && [ -x "$1" ] || return 0
     case $(head -c 4 "$1" | tr -d '\0') in
@@ -38,8 +45,12 @@ needs_of() { # FILE
         done
         ;;
     ?ELF)
-        # For one that is static, or for another processor, ldd fails.
-        said=$(ldd "$1" 2>/dev/null) || return 0
+        # For one that is static, or for another CPU, ldd fails. The latter names a loader.
+        said=$(ldd "$1" 2>/dev/null) || {
+            loader=$(head -c 4096 "$1" | LC_ALL=C grep -aom 1 '/lib[a-z0-9]*/ld-[a-z0-9_.-]*') || return 0
+            is_added "$loader" || fail "$1 needs $loader and libraries for its CPU. Add them: --add /usr/aarch64-linux-gnu/lib:/lib, for example"
+            return 0
+        }
         case $said in *' => not found'*)
             missing=$(echo "$said" | sed -n 's/ => not found.*//p' | tr -s '\t\n' ' ')
             fail "$1 needs a library that is not here:$missing(LD_LIBRARY_PATH may name its folder)"
@@ -53,7 +64,8 @@ needs_of() { # FILE
 case $1 in
 path) path_of "$2" ;;
 list)
-    cat "$2"
-    cut -f 1 "$2" | while read -r file; do needs_of "$file"; done
+    files=$2 tab=$(printf '\t')
+    cat "$files"
+    cut -f 1 "$files" | while read -r file; do needs_of "$file"; done
     ;;
 esac

@@ -173,6 +173,46 @@ fn a_shell_runs_and_its_status_is_reported_on_every_cpu() {
 }
 
 #[test]
+fn vmrun_boots_the_machine_that_a_program_is_for() {
+    for (cpu, ..) in others(true) {
+        let _alone = alone();
+        let busybox = format!("build/{cpu}/busybox/bin/busybox");
+        let (status, said) = Session::piped(make_for(cpu, &[&busybox])).end();
+        assert_eq!(status, Some(0), "{said}");
+        let folder = TempDir::new();
+        let path = |name| folder.path().join(name).to_str().expect("a path in UTF-8").to_string();
+        let [input, output, disk] = ["input", "output", "disk"].map(path);
+        // More than the courier sends over the serial port.
+        fs::write(&input, (0..=255).cycle().take(50_000).collect::<Vec<u8>>()).expect("write");
+        fs::write(&disk, format!("{:4096}", "a disk of 4096 bytes")).expect("write the disk");
+        let vmrun = |options: &[&str], words: &[&str]| {
+            let mut vmrun = command("lab/vmrun");
+            vmrun.args(options).arg(&busybox).args(words).env_remove("CARGO_MANIFEST_DIR");
+            if !is_asked_for(cpu) {
+                vmrun.env_remove("KERNEL").env_remove("ACCEL");
+            }
+            vmrun.stdin(fs::File::open(&input).expect("open the input"));
+            vmrun.stdout(fs::File::create(&output).expect("make the output"));
+            let result = vmrun.output().expect("run vmrun");
+            (result.status.code(), String::from_utf8_lossy(&result.stderr).into_owned())
+        };
+        // A kernel for x86_64 runs programs for i686, too.
+        let machine = if cpu == "i686" { "x86_64" } else { cpu };
+        let copy = format!("{busybox}:/bin/busybox");
+        let script = "cd /bin; ./busybox cat; ./busybox head -c 20 /dev/vda >&2; \
+                      echo \" of $(./busybox uname -m)\" >&2; exit 9";
+        let options = ["--timeout", "100", "--disk", &disk, "--add", &copy];
+        let says = format!("a disk of 4096 bytes of {machine}\n");
+        assert_eq!(vmrun(&options, &["sh", "-c", script]), (Some(9), says));
+        assert!(fs::read(&input).expect("read") == fs::read(&output).expect("read"), "{cpu}");
+        // This is not one.
+        let (status, said) = vmrun(&["--kernel", "Cargo.toml"], &["true"]);
+        assert_eq!(status, Some(201), "{said}");
+        assert!(said.contains(&format!("not a Linux kernel for {machine}")), "{said}");
+    }
+}
+
+#[test]
 fn a_person_can_use_the_shell_on_every_cpu() {
     const PROMPT: &str = "picoinit# ";
     for (cpu, ..) in others(true) {

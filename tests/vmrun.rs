@@ -11,6 +11,7 @@ use boot::{LIMIT, alone, command, type_command};
 use common::{ROOT, TempDir, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::env::consts::ARCH;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -269,6 +270,25 @@ fn a_missing_library_is_named() {
 }
 
 #[test]
+fn a_missing_loader_is_named() {
+    // A program for another CPU, which ldd(1) knows nothing about.
+    let folder = TempDir::new();
+    let mut program = fs::read("/usr/bin/env").expect("read");
+    program[18] = 0;
+    let loader = "/lib64/ld-linux-x86-64.so.2";
+    if !program.windows(loader.len()).any(|bytes| bytes == loader.as_bytes()) {
+        return skip("/usr/bin/env has another loader");
+    }
+    let path = PathBuf::from(folder.script("program", ""));
+    fs::write(&path, program).expect("write");
+    let path = path.to_str().expect("text");
+    demand_refusal(vmrun(&[path]), CANNOT, &[loader, "--add"]);
+    // With it, the kernel is asked, which knows nothing about such a CPU either.
+    let (status, _, error) = run(vmrun(&["--add", loader, path]), b"");
+    assert_eq!(status, Some(126), "{error}");
+}
+
+#[test]
 fn a_reader_that_is_gone_ends_the_program_as_it_would_here() {
     let mut command = vmrun(&["yes"]);
     let mut child = command.stderr(Stdio::null()).spawn().expect("start vmrun");
@@ -496,7 +516,7 @@ fn a_kernel_that_was_built_anew_is_the_one_that_boots() {
     let ours = folder.join("bzImage");
     let machine = || {
         let mut command = command("lab/vmrun-machine.sh");
-        command.args([&folder.join("cache"), "qemu", &ours, "256", "1"]).env("ACCEL", "tcg");
+        command.args([&folder.join("cache"), ARCH, "qemu", &ours, "256", "1"]).env("ACCEL", "tcg");
         let output = command.output().expect("run vmrun-machine.sh");
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut rest = words.lines().skip_while(|word| *word != "-kernel");

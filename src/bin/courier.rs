@@ -490,6 +490,27 @@ fn memory(length: usize) -> Result<&'static mut [u8]> {
     }
 }
 
+/// On some CPUs, the compiler calls these two where it writes a few instructions on others. They
+/// write byte by byte, and volatile, because any other loop would become a call of the function that
+/// it stands in.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
+    for index in 0..length {
+        // SAFETY: whoever calls it has so many bytes at both addresses.
+        unsafe { to.add(index).write_volatile(*from.add(index)) };
+    }
+    to
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, byte: i32, length: usize) -> *mut u8 {
+    for index in 0..length {
+        // SAFETY: whoever calls it has so many bytes there.
+        unsafe { to.add(index).write_volatile(byte as u8) };
+    }
+    to
+}
+
 /// It may panic, unlike the init.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
