@@ -201,7 +201,9 @@ quotes: lab-tool
 	$(LAB) quotes --source $(BUILD)/linux-source/quoted --archive "$$archive" $(QUOTING)
 
 LAB = target/x86_64-unknown-linux-gnu/release/picoinit-lab
-lab-tool:
+lab-host:
+	test $(HOST) = x86_64 || { echo "picoinit: HOST=$(HOST): the lab's tool and the tests know x86_64 only. What this machine can do: make run, shell, panic, try, and lab/vmrun" >&2; exit 1; }
+lab-tool: lab-host
 	test -e $(LAB) || echo "picoinit: building the lab's tool; this takes a minute or two, once" >&2
 	cargo build --release --package picoinit-lab --target-dir target
 
@@ -209,9 +211,9 @@ lab-tool:
 ifneq ($(CPU),$(HOST))
 test: TESTFLAGS = --test cpus
 endif
-test-tools: check
+test-tools: lab-host check
 	lab/tools.sh $(if $(CROSS),,mke2fs e2fsck objdump strace unshare setpriv bwrap runc podman mformat ovmf)
-bench-tools:
+bench-tools: lab-host
 	lab/tools.sh cargo linker gzip strace
 PEERS := $(addprefix $(BUILD)/peers/,tini dumb-init catatonit busybox-static runit)
 $(PEERS):
@@ -334,5 +336,5 @@ help:
 	echo; echo "Variables, and their values now (set them like this: make run MEM=512):"
 	$(foreach name,$(VARIABLES),printf '  %-10s  %-20s  %s\n' $(name) $(call quote,$($(name))) "$$(sed -n 's/^#: $(name) //p' $(MAKEFILE_LIST))";)
 
-.PHONY: check-duties check terminal usb usb-tools firmware run-usb try machine experiments experiment experiments-test page quotes lab-tool test-tools bench-tools inits bench bench-boot \
+.PHONY: check-duties check terminal usb usb-tools firmware run-usb try machine experiments experiment experiments-test page quotes lab-host lab-tool test-tools bench-tools inits bench bench-boot \
 	sizes ladder costs sizes-deps kernels torture trace disasm readme symbols lint help

@@ -116,6 +116,8 @@ fn bad_input_is_refused_before_anything_is_built() {
         ("run-usb", "KERNEL=own"),
         ("run", "OFF=TTY"),
         ("images-test", "IMAGES=disc"),
+        ("quotes", "HOST=aarch64"),
+        ("test", "HOST=aarch64"),
     ] {
         demand_refusal(stubbed_make(&stubs, target, variable), variable);
     }
