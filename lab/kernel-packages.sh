@@ -5,7 +5,8 @@
 # Set SUITES or PACKAGES to get fewer or others.
 set -eu
 
-directory=$1
+mkdir -p "$1"
+directory=$(cd "$1" && pwd)
 suites=${SUITES:-bookworm trixie trixie-backports}
 packages=${PACKAGES:-linux-image-cloud-amd64 linux-image-amd64 user-mode-linux}
 

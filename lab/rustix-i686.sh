@@ -13,9 +13,10 @@ trap 'exit 1' INT TERM
 rm -rf "$work" "$directory"
 mkdir -p "${work%/*}"
 
-# cargo downloads it, if need be.
-source=$(cargo metadata --locked --format-version 1 --filter-platform i686-unknown-linux-gnu |
-    sed -n 's/.*"manifest_path":"\([^"]*\/rustix-[0-9.]*\)\/Cargo.toml".*/\1/p')
+# cargo downloads it, if need be, and says where it is. `cargo metadata` would download all that the
+# lab's tool is made of, too.
+source=$(cargo build --quiet --locked --release --lib --message-format json |
+    sed -n 's/.*"manifest_path":"\([^"]*\/rustix-[0-9.]*\)\/Cargo.toml".*/\1/p' | head -n 1)
 [ "$source" ] || exit 1 # cargo has said why
 cp -R "$source" "$work"
 sed -i 's/^\(pub(in crate::backend) use\) super::vdso_wrappers::x86_via_vdso as choose;$/\1 self::asm as choose;/' \
