@@ -1,6 +1,6 @@
 //! How the freestanding programs of this package are linked.
 //!
-//! These arguments reach only the two programs with a `_start` of their own;
+//! These arguments reach only the programs with a `_start` of their own;
 //! tests and host tools are linked as usual.
 
 use std::env;

@@ -16,13 +16,14 @@ fail() {
 }
 
 # In a bzImage, where the release stands is at offset 0x20e, less 0x200 (Documentation/arch/x86/boot.rst).
-# Other CPUs' kernels are not compressed.
+# An Image, as other CPUs have, is not compressed.
 if [ "$(dd if="$kernel" bs=1 skip=514 count=4 2>/dev/null | tr -d '\0')" = HdrS ]; then
     offset=$(od -An -tu2 -j 526 -N 2 "$kernel")
     release=$(dd if="$kernel" bs=1 skip=$((offset + 512)) count=200 2>/dev/null | tr ' \0' '\n\n' | head -n 1)
 else
     release=$(LC_ALL=C grep -aom 1 'Linux version [^ ]*' "$kernel" | sed 's/.* //')
 fi
+[ "$release" ] || fail "$kernel does not say which Linux it is"
 modules=
 beside=$(dirname "$kernel")
 for place in "$beside/../lib" "$beside/../usr/lib" "$beside/../../../lib" /lib; do

@@ -15,7 +15,7 @@ mkdir -p "${work%/*}"
 
 # cargo downloads it, if need be, and says where it is. `cargo metadata` would download all that the
 # lab's tool is made of, too.
-source=$(cargo build --quiet --locked --release --lib --message-format json |
+source=$(cargo build --quiet --locked --release --lib --message-format json-render-diagnostics |
     sed -n 's/.*"manifest_path":"\([^"]*\/rustix-[0-9.]*\)\/Cargo.toml".*/\1/p' | head -n 1)
 [ "$source" ] || exit 1 # cargo has said why
 cp -R "$source" "$work"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # vmrun-needs.sh path PROGRAM : prints the path of PROGRAM.
-# vmrun-needs.sh list FILES   : prints the list FILES, of what vmrun packs, and with it what the programs
-# in it need: interpreters, loaders, libraries.
+# vmrun-needs.sh list FILES PROGRAM : prints the list FILES, of what vmrun packs, PROGRAM among it; and
+# with it what the programs in it need: interpreters, loaders, libraries.
 set -eu
 
 fail() {
@@ -26,7 +26,13 @@ path_of() { # PROGRAM BY
 
 is_added() { # GUEST
     while IFS=$tab read -r host guest; do
-        case $1 in "$guest" | "$guest"/*) [ ! -e "$host${1#"$guest"}" ] || return 0 ;; esac
+        guest=${guest%/}
+        case $1 in "$guest" | "$guest"/*)
+            host=$host${1#"$guest"}
+            # A link may lead somewhere in the guest only.
+            { [ ! -e "$host" ] && [ ! -L "$host" ]; } || return 0
+            ;;
+        esac
     done <"$files"
     return 1
 }
@@ -45,10 +51,13 @@ needs_of() { # FILE
         done
         ;;
     ?ELF)
-        # For one that is static, or for another CPU, ldd fails. The latter names a loader.
+        # It fails for a static program, and for one that needs another loader than the C library's here.
         said=$(ldd "$1" 2>/dev/null) || {
-            loader=$(head -c 4096 "$1" | LC_ALL=C grep -aom 1 '/lib[a-z0-9]*/ld-[a-z0-9_.-]*') || return 0
-            is_added "$loader" || fail "$1 needs $loader and libraries for its CPU. Add them: --add /usr/aarch64-linux-gnu/lib:/lib, for example"
+            loader=$(LC_ALL=C readelf -l "$1" 2>/dev/null | sed -n 's/.*program interpreter: \(.*\)\]/\1/p') || :
+            # What is added may be data.
+            if ! [ "$loader" ] || [ "$1" != "$program" ] || is_added "$loader"; then return 0; fi
+            [ -e "$loader" ] || fail "$1 needs $loader and the libraries of its CPU. Add them; those of Debian's libc6-arm64-cross, for example, by --add /usr/aarch64-linux-gnu/lib:/lib"
+            printf '%s\t%s\n' "$loader" "$loader"
             return 0
         }
         case $said in *' => not found'*)
@@ -64,7 +73,7 @@ needs_of() { # FILE
 case $1 in
 path) path_of "$2" ;;
 list)
-    files=$2 tab=$(printf '\t')
+    files=$2 program=$3 tab=$(printf '\t')
     cat "$files"
     cut -f 1 "$files" | while read -r file; do needs_of "$file"; done
     ;;

@@ -416,8 +416,9 @@ fn reports(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// Keeps all others who want it waiting until it is dropped. Thousands of processes at once
-/// leave too few PIDs for thousands more: a machine may have only 32,768 (proc(5), pid_max).
+/// Keeps other processes of this program that want it waiting until it is dropped. Thousands of
+/// processes at once leave too few PIDs for thousands more: a machine may have only 32,768
+/// (proc(5), pid_max).
 fn many_processes() -> Result<File> {
     let program = File::open("/proc/self/exe").context("open this program")?;
     program.lock().context("lock this program")?;

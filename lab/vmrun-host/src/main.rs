@@ -101,7 +101,9 @@ fn main() {
     if let Some(why) = why {
         // What fails here is no fault of the machine.
         if shows_tail && code != UNWRITTEN && !said.is_empty() {
-            let lines: Vec<&str> = said.lines().collect();
+            // QEMU says so if we have asked it to stop.
+            let is_ours = |line: &&str| !line.contains(": terminating on signal ");
+            let lines: Vec<&str> = said.lines().filter(is_ours).collect();
             let last = &lines[lines.len().saturating_sub(20)..];
             eprintln!("{}", last.join("\n"));
         }
