@@ -36,7 +36,7 @@ if [ "$package" ]; then
     cp "$file" "$tree/.init/$name"
     # Its loader and libraries, at the places where it looks for them.
     printf '%s\t-\n' "$file" >"$tree.needs"
-    "$here/vmrun-needs.sh" list "$tree.needs" | grep -v "$(printf '\t')-\$" | while read -r host guest; do
+    "$here/vmrun-needs.sh" list "$tree.needs" "$file" | grep -v "$(printf '\t')-\$" | while read -r host guest; do
         mkdir -p "$tree${guest%/*}"
         cp -L "$host" "$tree$guest"
     done
