@@ -51,7 +51,7 @@ needs_of() { # FILE
         done
         ;;
     ?ELF)
-        # It fails for a static program, and for one that needs another loader than the C library's here.
+        # ldd fails for a static program, and for one that needs another loader than the C library's here.
         said=$(ldd "$1" 2>/dev/null) || {
             loader=$(LC_ALL=C readelf -l "$1" 2>/dev/null | sed -n 's/.*program interpreter: \(.*\)\]/\1/p') || :
             # What is added may be data.

@@ -48,14 +48,19 @@ fn others(boots: bool) -> impl Iterator<Item = Cpu> {
     })
 }
 
-/// `make` for this CPU. What `make test` found out may be about another.
+/// `make` for this CPU.
 fn make_for(cpu: &str, arguments: &[&str]) -> Command {
     let mut command = make(arguments);
     command.arg(format!("CPU={cpu}"));
+    forget_another(cpu, &mut command);
+    command
+}
+
+/// Removes what `make test` found out, if that is not about this CPU.
+fn forget_another(cpu: &str, command: &mut Command) {
     if !is_asked_for(cpu) {
         command.env_remove("KERNEL").env_remove("ACCEL");
     }
-    command
 }
 
 /// Whether this is `make test` for this CPU.
@@ -188,9 +193,7 @@ fn vmrun_boots_the_machine_that_a_program_is_for() {
         let vmrun = |options: &[&str], words: &[&str]| {
             let mut vmrun = command("lab/vmrun");
             vmrun.args(options).arg(&busybox).args(words).env_remove("CARGO_MANIFEST_DIR");
-            if !is_asked_for(cpu) {
-                vmrun.env_remove("KERNEL").env_remove("ACCEL");
-            }
+            forget_another(cpu, &mut vmrun);
             vmrun.stdin(fs::File::open(&input).expect("open the input"));
             vmrun.stdout(fs::File::create(&output).expect("make the output"));
             let result = vmrun.output().expect("run vmrun");

@@ -100,12 +100,12 @@ fn main() {
     let (code, why) = host.judge(status, &machine[0], &said);
     if let Some(why) = why {
         // What fails here is no fault of the machine.
-        if shows_tail && code != UNWRITTEN && !said.is_empty() {
-            // QEMU says so if we have asked it to stop.
-            let is_ours = |line: &&str| !line.contains(": terminating on signal ");
-            let lines: Vec<&str> = said.lines().filter(is_ours).collect();
+        if shows_tail && code != UNWRITTEN {
+            // That we have asked it to stop, which QEMU says, is no news.
+            let is_news = |line: &&str| !line.contains(": terminating on signal ");
+            let lines: Vec<&str> = said.lines().filter(is_news).collect();
             let last = &lines[lines.len().saturating_sub(20)..];
-            eprintln!("{}", last.join("\n"));
+            last.iter().for_each(|line| eprintln!("{line}"));
         }
         fail(code, &why);
     }
